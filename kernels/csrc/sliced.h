@@ -1,0 +1,112 @@
+// First-step sums with samples in the bits of a vector: one neuron after the other over a block of inputs.
+// Best for few neurons per stream. Per 8 * kBytes samples, neuron and coordinate: one full adder for the
+// activation, one `and_xor` and one full adder for the gradient.
+#pragma once
+
+#include "block.h"
+#include "threshold.h"
+
+namespace PARITY_LEVEL {
+
+class Sliced {
+ public:
+  Sliced(const Job& job, int64_t stream, Arena& arena)
+      : job_(job),
+        stream_(stream),
+        units_(arena.take<Threshold>(job.neurons)),
+        rows_(arena.take<uint32_t>(job.neurons * Threshold::capacity(job.n))),
+        planes_(arena.take<V>(job.classes * job.neurons * job.n * kStored)),
+        active_(arena.take<int64_t>(job.neurons)),
+        labelled_(arena.take<int64_t>(job.classes * job.neurons)) {
+    for (int64_t j = 0; j < job.neurons; ++j) {
+      const int64_t at = stream * job.neurons + j;
+      units_[j].prepare(job.weights + at * job.n, job.n, job.q[at], rows_ + j * Threshold::capacity(job.n));
+    }
+  }
+
+  // Adds the samples lo .. hi - 1 of the block.
+  void add(const Block& block, int64_t lo, int64_t hi) {
+    V mask[kVectors];
+    for (int v = 0; v < kVectors; ++v) mask[v] = sample_mask(v, lo, hi);
+    const int64_t first = lo / kSub, last = (hi + kSub - 1) / kSub;
+    for (int64_t j = 0; j < job_.neurons; ++j) {
+      V fires[kVectors];
+      V count = zero();
+      for (int v = 0; v < kVectors; ++v) fires[v] = zero();
+      for (int64_t s = first; s < last; ++s) {
+        for (int h = 0; h < kPer; ++h) {
+          const int64_t v = s * kPer + h;
+          fires[v] = units_[j].run(block.sub(s) + h) & mask[v];
+          count += count_ones(fires[v]);
+        }
+      }
+      active_[j] += int64_t(total(count));
+      for (int64_t c = 0; c < job_.classes; ++c) add_class(block, j, c, fires);
+    }
+  }
+
+  // Moves everything counted so far into the record's sums.
+  void flush(int64_t record) {
+    const int64_t base = record * job_.streams + stream_;
+    for (int64_t j = 0; j < job_.neurons; ++j) {
+      __atomic_fetch_add(job_.active + base * job_.neurons + j, active_[j], __ATOMIC_RELAXED);
+      active_[j] = 0;
+      for (int64_t c = 0; c < job_.classes; ++c) {
+        const int64_t unit = c * job_.neurons + j;
+        int64_t* out = job_.sums + ((base * job_.classes + c) * job_.neurons + j) * job_.n;
+        for (int64_t i = 0; i < job_.n; ++i) {
+          V* p = planes_ + (unit * job_.n + i) * kStored;
+          V count = p[kLevels] << kLevels;
+          for (int l = 0; l < kLevels; ++l) count += count_ones(p[l]) << l;
+          for (int l = 0; l < kStored; ++l) p[l] = zero();
+          // label * x = -1 on the counted samples, +1 on the other active ones
+          __atomic_fetch_add(out + i, labelled_[unit] - 2 * int64_t(total(count)), __ATOMIC_RELAXED);
+        }
+        labelled_[unit] = 0;
+      }
+    }
+  }
+
+ private:
+  static constexpr int kTree = kVectors < 16 ? kVectors : 16;
+  static constexpr int kLevels = log2_of(kTree);
+  static constexpr int kStored = kLevels + 1;  // the planes, then the number of carries out of them
+
+  void add_class(const Block& block, int64_t j, int64_t c, const V* fires) {
+    V counted[kVectors], negative[kVectors];
+    V count = zero();
+    for (int v = 0; v < kVectors; ++v) {
+      counted[v] = fires[v] & block.present[c * kVectors + v];
+      negative[v] = block.negative[c * kVectors + v];
+      count += count_ones(counted[v]);
+    }
+    const int64_t unit = c * job_.neurons + j;
+    labelled_[unit] += int64_t(total(count));
+    V* stored = planes_ + unit * job_.n * kStored;
+    const int64_t stride = block.row_vectors;
+    for (int64_t i = 0; i < job_.n; ++i, stored += kStored) {
+      const V* x = block.x + i * kPer;
+      V p[kLevels], carries = stored[kLevels];
+      for (int l = 0; l < kLevels; ++l) p[l] = stored[l];
+      int v = 0;
+      auto next = [&] {
+        const V bits = and_xor(counted[v], negative[v], x[v / kPer * stride + v % kPer]);
+        ++v;
+        return bits;
+      };
+      while (v < kVectors) carries += count_ones(add_tree<kTree>(p, next));
+      for (int l = 0; l < kLevels; ++l) stored[l] = p[l];
+      stored[kLevels] = carries;
+    }
+  }
+
+  const Job& job_;
+  int64_t stream_;
+  Threshold* units_;
+  uint32_t* rows_;
+  V* planes_;  // [classes][neurons][n][kStored]
+  int64_t* active_;
+  int64_t* labelled_;
+};
+
+}  // namespace PARITY_LEVEL

@@ -1,0 +1,78 @@
+// Activation of one threshold unit for one vector of samples, by counting disagreements vertically.
+#pragma once
+
+#include "adders.h"
+#include "job.h"
+
+namespace PARITY_LEVEL {
+
+// T(x) = 1 iff at most q of the w_i x_i are -1. The ones among coordinates with w = -1 enter negatively: the
+// counter is complemented after them, instead of complementing every input. It starts so that its top bit,
+// worth 2^Planes, ends up as [disagreements > q]; all arithmetic is modulo 2^(Planes + 1).
+struct Threshold {
+  static constexpr int kMaxPlanes = 12;
+  static constexpr int kPad = 4;  // both lists are padded to a multiple of this with the row of zeros
+
+  uint32_t* rows;  // offsets (in vectors) of the rows with w = -1, padded, then those with w = +1, padded
+  int32_t minus, plus;  // padded lengths
+  int32_t planes;
+  uint64_t initial;
+
+  static int64_t capacity(int64_t n) { return n + 2 * kPad; }
+
+  void prepare(const int8_t* weights, int64_t n, int64_t q, uint32_t* storage) {
+    rows = storage;
+    const uint32_t zeros = uint32_t(n) * kPer;
+    int32_t count = 0;
+    int64_t negative = 0;
+    for (int64_t i = 0; i < n; ++i) {
+      if (weights[i] < 0) rows[count++] = uint32_t(i) * kPer;
+    }
+    negative = count;
+    while (count % kPad) rows[count++] = zeros;
+    minus = count;
+    for (int64_t i = 0; i < n; ++i) {
+      if (weights[i] > 0) rows[count++] = uint32_t(i) * kPer;
+    }
+    while (count % kPad) rows[count++] = zeros;
+    plus = count - minus;
+    const int64_t reach = q + 1 > n - q ? q + 1 : n - q;
+    planes = 4;
+    while ((int64_t{1} << planes) < reach) ++planes;
+    initial = ~uint64_t(negative + (int64_t{1} << planes) - 1 - q);
+  }
+
+  template <int Planes>
+  PARITY_INLINE static void count(const V* x, const uint32_t* row, int32_t length, V* planes) {
+    auto next = [&] { return x[*row++]; };
+    for (; length >= 16; length -= 16) ripple<4, Planes>(planes, add_tree<16>(planes, next));
+    for (; length > 0; length -= 4) ripple<2, Planes>(planes, add_tree<4>(planes, next));
+  }
+
+  template <int Planes>
+  V run_planes(const V* x) const {
+    V p[Planes + 1];
+    for (int i = 0; i <= Planes; ++i) p[i] = initial >> i & 1 ? ones() : zero();
+    count<Planes>(x, rows, minus, p);
+    for (int i = 0; i <= Planes; ++i) p[i] = ~p[i];
+    count<Planes>(x, rows + minus, plus, p);
+    return ~p[Planes];
+  }
+
+  // x: rows of a sub-block, kPer vectors apart, offset to the wanted vector; row n holds zeros.
+  V run(const V* x) const {
+    switch (planes) {
+      case 4: return run_planes<4>(x);
+      case 5: return run_planes<5>(x);
+      case 6: return run_planes<6>(x);
+      case 7: return run_planes<7>(x);
+      case 8: return run_planes<8>(x);
+      case 9: return run_planes<9>(x);
+      case 10: return run_planes<10>(x);
+      case 11: return run_planes<11>(x);
+      default: return run_planes<12>(x);
+    }
+  }
+};
+
+}  // namespace PARITY_LEVEL
