@@ -1,0 +1,108 @@
+"""A cell: one point of a grid, identified by the content of all that changes its outcome."""
+
+import functools
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any, final
+
+from sim.errors import SimError
+from sim.schedule import Schedule, schedule_from_spec
+
+MAX_N = 4096
+MAX_K = 10
+MAX_SAMPLES = 2**43
+MAX_SEED = 2**63 - 1
+
+
+@final
+@dataclass(frozen=True)
+class Cell:
+    """One point of a grid.
+
+    Attributes:
+        protocol: name and version of the experiment, for example `first-step/1`.
+        n: dimension, 1 to 4096.
+        k: size of the support, 1 to min(n, 10).
+        q: a neuron is active iff at most q of its w_i x_i are −1 (all that matters of the bias), −1 to n.
+        schedule: what supervises the student.
+        samples: the horizon: success is recorded at sample counts up to this one.
+        resolution: recorded sample counts per doubling, 1 to 16.
+        seed: 0 to 2^63 − 1.
+    """
+
+    protocol: str
+    n: int
+    k: int
+    q: int
+    schedule: Schedule
+    samples: int
+    resolution: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        check_shape(self.n, self.k)
+        if not -1 <= self.q <= self.n:
+            raise SimError(f"threshold count q = {self.q} is not allowed: give -1 <= q <= n = {self.n}")
+        if not 1 <= self.samples <= MAX_SAMPLES:
+            raise SimError(f"samples {self.samples} are not allowed: give 1 to {MAX_SAMPLES}")
+        if not 1 <= self.resolution <= 16:
+            raise SimError(f"resolution {self.resolution} is not allowed: give 1 to 16 points per doubling")
+        check_seed(self.seed)
+
+    def spec(self) -> dict[str, Any]:
+        """All that changes the outcome, as JSON values."""
+        return {
+            "protocol": self.protocol,
+            "n": self.n,
+            "k": self.k,
+            "q": self.q,
+            "schedule": self.schedule.spec(),
+            "samples": self.samples,
+            "resolution": self.resolution,
+            "seed": self.seed,
+        }
+
+    @functools.cached_property
+    def id(self) -> str:
+        """SHA-256 of the canonical JSON of `spec()`, 64 hexadecimal digits."""
+        return hashlib.sha256(canonical_json(self.spec()).encode()).hexdigest()
+
+    def label(self) -> str:
+        """One line for people."""
+        return f"n={self.n} k={self.k} {self.schedule.label()}"
+
+    @staticmethod
+    def from_spec(spec: dict[str, Any]) -> "Cell":
+        """The cell whose `spec()` this is.
+
+        Raises:
+            SimError: the specification does not describe a cell.
+        """
+        try:
+            fields = dict(spec)
+            schedule = schedule_from_spec(fields.pop("schedule"))
+            return Cell(schedule=schedule, **fields)
+        except (KeyError, TypeError) as error:
+            raise SimError(f"cell {canonical_json(spec)} cannot be read: {error}") from error
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys, no spaces and no NaN: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def check_shape(n: int, k: int) -> None:
+    """Refuse an (n, k) that has no sparse parity."""
+    if not 1 <= n <= MAX_N:
+        raise SimError(f"n = {n} is not allowed: give 1 <= n <= {MAX_N}")
+    if not 1 <= k <= MAX_K:
+        raise SimError(f"k = {k} is not allowed: give 1 <= k <= {MAX_K}")
+    if k > n:
+        raise SimError(f"k = {k} is larger than n = {n}: the support has at most n coordinates")
+
+
+def check_seed(seed: int) -> None:
+    """Refuse a seed outside 64-bit signed range."""
+    if not 0 <= seed <= MAX_SEED:
+        raise SimError(f"seed {seed} is not allowed: give 0 to {MAX_SEED}")

@@ -1,0 +1,13 @@
+"""Refusals and interruptions of `sim`; each message is one sentence for the user."""
+
+
+class SimError(ValueError):
+    """Something that the user asked for cannot be done; the message says what and what is allowed."""
+
+
+class StoreError(SimError):
+    """A store cannot be opened, read or written as asked."""
+
+
+class WorkerError(SimError):
+    """A worker process ended before its work did."""

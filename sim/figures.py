@@ -1,0 +1,109 @@
+"""Figures. Each function draws on the axes that it is given and sets no global style."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from sim.summary import CellSummary, GridSummary, number
+
+# Okabe and Ito's palette: told apart with every kind of colour vision. Markers differ too.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+
+
+def draw_samples(axes: Axes, cells: Sequence[CellSummary], growth: dict[str, str]) -> None:
+    """Samples for success 1 − δ against n, both logarithmic: points with intervals, bounds as bands.
+
+    Args:
+        axes: where to draw.
+        cells: cells of one k; may be empty, and may lack measurements.
+        growth: text for the legend by schedule label.
+    """
+    labels = list(dict.fromkeys(cell.cell.schedule.label() for cell in cells))
+    for index, label in enumerate(labels):
+        group = sorted((c for c in cells if c.cell.schedule.label() == label), key=lambda c: c.cell.n)
+        colour, marker = COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
+        _draw_bounds(axes, group, colour)
+        text = f"{label}: {growth[label]}" if label in growth else label
+        _draw_points(axes, group, colour, marker, text, shift=1 + 0.012 * (index - (len(labels) - 1) / 2))
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    ticks = sorted({cell.cell.n for cell in cells})
+    if ticks:
+        axes.set_xticks(ticks, [str(n) for n in ticks])
+        axes.set_xticks([], minor=True)
+    axes.set_xlabel("n")
+    axes.grid(True, which="major", linewidth=0.4, alpha=0.5)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(fontsize=8, framealpha=0.9)
+
+
+def _draw_bounds(axes: Axes, group: Sequence[CellSummary], colour: str) -> None:
+    rows = []
+    for cell in group:
+        lower = max((number(b["samples"]) for b in cell.theory["bounds"] if b["kind"] == "lower"), default=0.0)
+        upper = min((number(b["samples"]) for b in cell.theory["bounds"] if b["kind"] == "upper"), default=math.inf)
+        rows.append((cell.cell.n, lower, upper, number(cell.theory["prediction"]["high"])))
+    band = [row for row in rows if row[1] > 0 and math.isfinite(row[2])]
+    if band:
+        ns, low, high, _ = zip(*band, strict=True)
+        axes.fill_between(ns, low, high, color=colour, alpha=0.15, linewidth=0)
+    line = [row for row in rows if 0 < row[3] < math.inf]
+    if line:
+        axes.plot([r[0] for r in line], [r[3] for r in line], color=colour, linewidth=1, linestyle="--")
+
+
+def _draw_points(
+    axes: Axes, group: Sequence[CellSummary], colour: str, marker: str, text: str, shift: float
+) -> None:
+    points, lows, highs, ns = [], [], [], []
+    for cell in group:
+        crossing = cell.crossing(cell.high)
+        if crossing is None or crossing.estimate is None:
+            continue
+        low = crossing.interval.lower if crossing.interval.lower > 0 else crossing.estimate
+        high = crossing.interval.upper if math.isfinite(crossing.interval.upper) else crossing.estimate
+        ns.append(cell.cell.n * shift)
+        points.append(crossing.estimate)
+        lows.append(max(0.0, crossing.estimate - low))
+        highs.append(max(0.0, high - crossing.estimate))
+    if points:
+        axes.errorbar(
+            ns, points, yerr=(lows, highs), color=colour, marker=marker, markersize=5, linestyle="none",
+            capsize=3, linewidth=1.2, label=text,
+        )  # fmt: skip
+
+
+def grid_figure(summary: GridSummary) -> Figure:
+    """The figure of a grid: one panel a k."""
+    ks = sorted({cell.cell.k for cell in summary.cells})
+    columns = max(1, len(ks))
+    figure = Figure(figsize=(5.2 * columns, 4.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    for column, k in enumerate(ks):
+        axes = figure.add_subplot(1, columns, column + 1)
+        growth = {
+            g.schedule: f"{g.fit.slope:.3g} log n" if g.logarithmic else f"n^{g.fit.slope:.2f}"
+            for g in summary.growths
+            if g.k == k and g.fit.slope is not None
+        }
+        draw_samples(axes, [cell for cell in summary.cells if cell.cell.k == k], growth)
+        axes.set_title(f"k = {k}")
+        if column == 0:
+            highs = {cell.high for cell in summary.cells}
+            axes.set_ylabel(f"samples for {highs.pop():.0%} success" if len(highs) == 1 else "samples for success")
+    figure.suptitle(
+        "First step of learning a k-sparse parity: measured (95 % intervals), predicted (dashed), proved (bands)",
+        fontsize=10,
+    )
+    return figure
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure; the format follows the path's ending. The same data give the same bytes."""
+    metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
+    figure.savefig(path, dpi=160, metadata=metadata)

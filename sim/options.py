@@ -1,0 +1,159 @@
+"""The options of a grid, checked, and the schedules and thresholds they stand for."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import final
+
+from sim.cell import MAX_SAMPLES, check_seed, check_shape
+from sim.errors import SimError
+from sim.protocol.registry import PROTOCOLS
+from sim.schedule import LABELS, SCHEDULES, TEACHERS, CrossEntropy, LowDegreeCurriculum, OneShot, Progressive, Schedule
+from theory.walsh import suggested_bias, suggested_count, threshold_count
+
+MAX_REPLICATES = 100_000
+DEFAULT_TEACHER_WIDTH = 256
+PHASE_ONE_SAMPLES = 2**17
+"""Horizon of the phase-1 teachers unless --samples is given: success has reached its plateau by then."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class GridOptions:
+    """What `python -m sim.grid` runs; every value is checked when the object is made.
+
+    Attributes:
+        n, k: values of the grid.
+        protocol: name of a protocol.
+        schedules: names out of `sim.schedule.SCHEDULES`.
+        labels: `logits`, `hard` or None for each schedule's own default (one-shot hard, progressive logits).
+        teacher, teacher_width: the intermediate teacher of `progressive`; None for the defaults.
+        teacher_errors: exponents c of the one-shot teacher's error n^(−c); `inf`; None for c = k/2.
+        degree: degree of the low-degree curriculum; None for 1.
+        bias: the neurons' bias, or None for the one with the largest gap at each (n, k).
+        replicates: students of each cell, 1 to 100,000.
+        delta: failure probability of the bounds, 0 < δ < 1/4.
+        samples: the horizon of every cell; None for what the bounds ask.
+        resolution: recorded sample counts per doubling, 1 to 16.
+        seed: 0 to 2^63 − 1.
+    """
+
+    n: tuple[int, ...]
+    k: tuple[int, ...]
+    protocol: str
+    schedules: tuple[str, ...]
+    labels: str | None
+    teacher: str | None
+    teacher_width: int | None
+    teacher_errors: tuple[str, ...] | None
+    degree: int | None
+    bias: Fraction | None
+    replicates: int
+    delta: float
+    samples: int | None
+    resolution: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.protocol not in PROTOCOLS:
+            raise SimError(f"protocol {self.protocol!r} is unknown: use one of {', '.join(PROTOCOLS)}")
+        for name in self.schedules:
+            if name not in SCHEDULES:
+                raise SimError(f"schedule {name!r} is unknown: use one of {', '.join(SCHEDULES)}")
+        for n in self.n:
+            for k in self.k:
+                check_shape(n, k)
+        if not 1 <= self.replicates <= MAX_REPLICATES:
+            raise SimError(f"replicates {self.replicates} are not allowed: give 1 to {MAX_REPLICATES}")
+        if not 0 < self.delta < 0.25:
+            raise SimError(f"delta {self.delta} is not allowed: give 0 < delta < 0.25")
+        if self.samples is not None and not 1 <= self.samples <= MAX_SAMPLES:
+            raise SimError(f"samples {self.samples} are not allowed: give 1 to {MAX_SAMPLES}")
+        if not 1 <= self.resolution <= 16:
+            raise SimError(f"resolution {self.resolution} is not allowed: give 1 to 16 points per doubling")
+        check_seed(self.seed)
+        self._check_choices()
+        self._check_that_options_act()
+        for k in self.k:
+            self.schedule_list(k)
+
+    def schedule_list(self, k: int) -> list[Schedule]:
+        """The schedules at one k, in the order given."""
+        result: list[Schedule] = []
+        for name in dict.fromkeys(self.schedules):
+            match name:
+                case "cross-entropy":
+                    result.append(CrossEntropy())
+                case "one-shot":
+                    errors = self.teacher_errors or (str(Fraction(k, 2)),)
+                    result += [OneShot(_exponent(error), self.labels or "hard") for error in errors]
+                case "progressive":
+                    teacher = self.teacher or "equal"
+                    width = 0 if teacher == "equal" else self.teacher_width or DEFAULT_TEACHER_WIDTH
+                    result.append(Progressive(teacher, self.labels or "logits", width))
+                case _:
+                    degree = 1 if self.degree is None else self.degree
+                    if degree > k:
+                        raise SimError(f"degree {degree} is larger than k = {k}: give 1 <= degree <= k")
+                    result.append(LowDegreeCurriculum(degree))
+        return result
+
+    def threshold(self, n: int, k: int) -> int:
+        """The neurons' threshold count q at (n, k).
+
+        Raises:
+            SimError: the bias leaves no signal for an odd k.
+        """
+        if self.bias is None:
+            return suggested_count(n, k)
+        if k % 2 and abs(self.bias) < 1:
+            raise SimError(
+                f"k = {k} is odd and the bias is {self.bias}: the signal tau_(k-1) vanishes (n odd) or is left to "
+                f"ties (n even); give an even k, or a bias that has a signal, such as --bias best "
+                f"(b = {suggested_bias(n, k)} at n = {n})"
+            )
+        return threshold_count(n, self.bias)
+
+    def _check_choices(self) -> None:
+        if self.labels is not None and self.labels not in LABELS:
+            raise SimError(f"labels {self.labels!r} are unknown: use one of {', '.join(LABELS)}")
+        if self.teacher is not None and self.teacher not in TEACHERS:
+            raise SimError(f"teacher {self.teacher!r} is unknown: use one of {', '.join(TEACHERS)}")
+
+    def _check_that_options_act(self) -> None:
+        """Refuse options that would silently do nothing."""
+        acts: list[tuple[str, object, Callable[[], bool], str]] = [
+            ("--teacher", self.teacher, lambda: "progressive" in self.schedules, "schedule progressive"),
+            (
+                "--teacher-width",
+                self.teacher_width,
+                lambda: "progressive" in self.schedules and self.teacher not in (None, "equal"),
+                "a phase-1 teacher",
+            ),
+            ("--teacher-error", self.teacher_errors, lambda: "one-shot" in self.schedules, "schedule one-shot"),
+            ("--degree", self.degree, lambda: "low-degree" in self.schedules, "schedule low-degree"),
+            (
+                "--labels",
+                self.labels,
+                lambda: bool({"one-shot", "progressive"} & set(self.schedules)),
+                "schedule one-shot or progressive",
+            ),
+        ]
+        for option, value, acts_here, needs in acts:
+            if value is not None and not acts_here():
+                raise SimError(f"{option} {value!r} has no effect here: it needs {needs}")
+
+
+def _exponent(text: str) -> Fraction | None:
+    if text == "inf":
+        return None
+    try:
+        return Fraction(text)
+    except (ValueError, ZeroDivisionError) as error:
+        raise SimError(f"teacher error {text!r} is not a number: give exponents c such as 0.5,1 or inf") from error
+
+
+def default_figure(store: Path) -> Path:
+    """Where the figure of a store goes: beside it, under the same name."""
+    return store.with_suffix(".png")

@@ -1,0 +1,80 @@
+"""Students of the exact phase-1 teacher: its draw in each replicate, and first steps on its leaky labels.
+
+The teacher with leakage depends on all n coordinates, so its labels are computed input by input, on the very
+samples that the bit-sliced kernel would see; sums are exact integers.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+import kernels
+from sim import streams
+from sim.cell import Cell
+from sim.errors import SimError
+from sim.schedule import Progressive
+from theory.targets import Target
+from theory.teacher import PhaseOneTeacher
+
+CHUNK = 1 << 14
+"""Samples handled at once."""
+
+
+def draw_teacher(cell: Cell, schedule: Progressive, replicate: int) -> PhaseOneTeacher:
+    """The teacher of one replicate, from its named streams."""
+    pairs = schedule.teacher_width // 2
+    signs = kernels.draw_signs(streams.key(cell.id, "teacher weights"), replicate, pairs * cell.n)
+    steps = kernels.draw_integers(streams.key(cell.id, "teacher biases"), replicate, pairs, 2 * cell.k - 1)
+    return PhaseOneTeacher(
+        cell.n, streams.draw_support(cell.id, cell.n, cell.k), signs.numpy().reshape(pairs, cell.n), steps.numpy()
+    )
+
+
+def projected_target(schedule: Progressive, teacher: PhaseOneTeacher) -> Target:
+    """The teacher with its leakage dropped: a junta."""
+    return teacher.support_logits if schedule.labels == "logits" else teacher.support_labels
+
+
+def gradients(
+    cell: Cell, schedule: Progressive, teacher: PhaseOneTeacher, replicate: int, grid: Sequence[int]
+) -> npt.NDArray[np.int64]:
+    """Gradient sums of one student on the teacher's labels, leakage included.
+
+    Args:
+        cell: a cell whose schedule this is.
+        schedule: its labels: `logits` (in units of `teacher.scale`) or `hard`.
+        teacher: the replicate's teacher.
+        replicate: the replicate's number.
+        grid: increasing sample counts at which sums are returned.
+
+    Returns:
+        int64 [P, n]: Σ_{b < B} label_b T(x_b) x_b at each B of the grid, exactly.
+
+    Raises:
+        SimError: the sums could leave 64 bits.
+    """
+    if schedule.labels == "logits" and teacher.integer_bound * grid[-1] >= 1 << 63:
+        raise SimError(
+            f"samples {grid[-1]} are too many for exact sums of this teacher: give fewer than "
+            f"{(1 << 63) // teacher.integer_bound}"
+        )
+    weights = kernels.draw_signs(streams.key(cell.id, "initialisation"), replicate, cell.n).numpy()
+    key = streams.key(cell.id, "data")
+    label = teacher.integer_logits if schedule.labels == "logits" else teacher.hard_labels
+    total = np.zeros(cell.n, dtype=np.int64)
+    sums = np.empty((len(grid), cell.n), dtype=np.int64)
+    for p, (start, stop) in enumerate(pairwise((0, *grid))):
+        for first in range(start, stop, CHUNK):
+            inputs = kernels.draw_inputs(key, replicate, cell.n, first, min(first + CHUNK, stop)).numpy()
+            # Active iff at most q of the w_i x_i are −1, that is <w, x> >= n − 2q; float32 is exact here.
+            active = inputs.astype(np.float32) @ weights.astype(np.float32) >= cell.n - 2 * cell.q
+            total += label(inputs[active]).astype(np.int64) @ inputs[active].astype(np.int64)
+        sums[p] = total
+    return sums
+
+
+def seconds_per_sample(cell: Cell, schedule: Progressive) -> float:
+    """Expected seconds of one sample on one thread; for plans only."""
+    return 2e-8 + 1.5e-9 * cell.n + cell.n * schedule.teacher_width / 2 * 3e-11 + schedule.teacher_width * 1e-9

@@ -1,0 +1,154 @@
+"""The first-step protocol: one large batch, one step, and the question whether it shows the support.
+
+A replicate is one student neuron, w uniform in {−1, 1}^n, on a stream of samples of its own. After B samples it
+*succeeds* iff the k largest |ĝ_i| are exactly the support, ĝ being the gradient of the first step
+(`theory.gradient`). Success is recorded at every B of the record grid, in one pass over the stream.
+
+Replicates are independent: nothing is shared between their streams, so binomial intervals are exact.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, ClassVar, final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from jaxtyping import Int8
+from torch import Tensor
+
+import kernels
+from sim import phase_one, streams
+from sim.cell import Cell
+from sim.channels import Channels, channels_of
+from sim.protocol.base import Payload, Progress, Protocol
+from sim.ranges import record_grid
+from sim.schedule import Progressive
+
+CALL_SECONDS = 1.0
+"""A call of the kernel aims at this length, so that progress is seen and interrupts are heard."""
+
+SECONDS_PER_SAMPLE = (0.6e-9, 7.0e-12)
+"""Cost of a sample for one neuron: constant, and per coordinate; for the plan and the progress display only."""
+
+
+@final
+class FirstStep(Protocol):
+    """Cells of the first-step protocol."""
+
+    name: ClassVar[str] = "first-step"
+    version: ClassVar[int] = 1
+
+    def run(self, cell: Cell, replicates: Sequence[int], threads: int, progress: Progress) -> dict[int, Payload]:
+        """Records: `success`, one character 0 or 1 for each B of the grid, and `digest` of all gradient sums."""
+        torch.set_num_threads(threads)
+        grid = record_grid(cell.samples, cell.resolution)
+        target = cell.schedule.target(cell.n, cell.k)
+        if target is not None:
+            return self._by_kernel(cell, replicates, grid, channels_of(target), threads, progress)
+        assert isinstance(cell.schedule, Progressive)
+        records: dict[int, Payload] = {}
+        for done, replicate in enumerate(replicates):
+            teacher = phase_one.draw_teacher(cell, cell.schedule, replicate)
+            if cell.schedule.teacher == "phase-1":
+                sums = phase_one.gradients(cell, cell.schedule, teacher, replicate, grid)
+                records[replicate] = _record(streams.draw_support(cell.id, cell.n, cell.k), sums, sums)
+            else:
+                channels = channels_of(phase_one.projected_target(cell.schedule, teacher))
+                records |= self._by_kernel(cell, [replicate], grid, channels, threads, lambda share: None)
+            progress((done + 1) / len(replicates))
+        return records
+
+    def seconds(self, cell: Cell) -> float:
+        """Expected seconds of one replicate on one thread."""
+        schedule = cell.schedule
+        if isinstance(schedule, Progressive) and schedule.teacher == "phase-1":
+            return cell.samples * phase_one.seconds_per_sample(cell, schedule)
+        constant, slope = SECONDS_PER_SAMPLE
+        return 2e-4 + cell.samples * (constant + slope * cell.n)
+
+    def _by_kernel(
+        self,
+        cell: Cell,
+        replicates: Sequence[int],
+        grid: Sequence[int],
+        channels: Channels,
+        threads: int,
+        progress: Progress,
+    ) -> dict[int, Payload]:
+        support = streams.draw_support(cell.id, cell.n, cell.k)
+        recorded = frozenset(grid)
+        weights = torch.stack([initial_weights(cell, r) for r in replicates]).unsqueeze(1)
+        q = torch.full((len(replicates), 1), cell.q)
+        kept: list[Tensor] = []
+        before: Tensor | int = 0
+        start = 0
+        for points in _calls(grid, self.seconds(cell) / cell.samples * len(replicates) / threads):
+            sums = before + kernels.first_step(
+                streams.key(cell.id, "data"),
+                torch.tensor(replicates),
+                weights,
+                q,
+                torch.tensor(support),
+                channels.tables,
+                records=torch.tensor(points),
+                start=start,
+                mixture=channels.mixture,
+                threads=threads,
+            ).sums
+            before, start = sums[-1], points[-1]
+            kept.append(sums[[p for p, point in enumerate(points) if point in recorded]])
+            progress(start / grid[-1])
+        counts = torch.cat(kept)
+        gradients = channels.gradient(counts)
+        return {
+            replicate: _record(support, gradients[:, r, 0], counts[:, r].contiguous().numpy())
+            for r, replicate in enumerate(replicates)
+        }
+
+
+def initial_weights(cell: Cell, replicate: int) -> Int8[Tensor, " n"]:
+    """The ±1 weights of a replicate's neuron."""
+    return kernels.draw_signs(streams.key(cell.id, "initialisation"), replicate, cell.n)
+
+
+def succeeds(gradients: npt.NDArray[Any], support: Sequence[int]) -> npt.NDArray[np.bool_]:
+    """Whether the k largest |ĝ_i| are exactly the support, ties counting against.
+
+    Args:
+        gradients: integers [..., n], any common positive factor.
+        support: k distinct coordinates.
+
+    Returns:
+        Booleans [...]; always True where k = n.
+    """
+    size = np.abs(gradients)
+    inside = np.zeros(gradients.shape[-1], dtype=bool)
+    inside[list(support)] = True
+    if inside.all():
+        return np.ones(gradients.shape[:-1], dtype=bool)
+    return np.asarray(size[..., inside].min(axis=-1) > size[..., ~inside].max(axis=-1), dtype=bool)
+
+
+def _record(support: Sequence[int], gradients: npt.NDArray[Any], counts: npt.NDArray[np.int64]) -> Payload:
+    """A replicate's payload; `gradients` and `counts` have one leading entry for each B of the grid."""
+    success = "".join("1" if s else "0" for s in succeeds(gradients, support))
+    digest = hashlib.sha256(np.ascontiguousarray(counts, dtype="<i8").tobytes()).hexdigest()
+    return {"success": success, "digest": digest[:32]}
+
+
+def _calls(grid: Sequence[int], seconds_per_sample: float) -> list[list[int]]:
+    """Group the grid's points into calls of about `CALL_SECONDS`, splitting long gaps at further points."""
+    limit = max(1, int(CALL_SECONDS / seconds_per_sample))
+    points: list[int] = []
+    for before, after in pairwise((0, *grid)):
+        points += [*range(before + limit, after, limit), after]
+    calls: list[list[int]] = [[]]
+    start = 0
+    for point in points:
+        if calls[-1] and point - start > limit:
+            start = calls[-1][-1]
+            calls.append([])
+        calls[-1].append(point)
+    return calls

@@ -1,0 +1,83 @@
+"""The ranges of the command line: `50`, `50..200`, `50..200:10`, `50,100,200` and mixtures of them."""
+
+import re
+
+from sim.errors import SimError
+
+_RANGE = re.compile(r"(?P<start>\d+)\.\.(?P<stop>\d+)(:(?P<step>\d+))?")
+MAX_VALUES = 10_000
+
+
+def parse_range(text: str, name: str, default_step: int = 1) -> tuple[int, ...]:
+    """Values of a range, increasing and without repeats; both ends of `a..b` are included.
+
+    Args:
+        text: for example `50..200`, `50..200:10`, `50,100,200`.
+        name: the option's name, for messages.
+        default_step: step of `a..b`; `b` itself is always included.
+
+    Raises:
+        SimError: the text is not a range, is empty or reversed, or has more than 10,000 values.
+    """
+    values: set[int] = set()
+    for part in text.split(","):
+        part = part.strip()
+        if part.isdecimal() and part.isascii():
+            values.add(int(part))
+            continue
+        match = _RANGE.fullmatch(part)
+        if match is None:
+            raise SimError(
+                f"{name} {text!r} is not a range: give whole numbers as 50, 50..200, 50..200:10 or 50,100,200"
+            )
+        start, stop = int(match["start"]), int(match["stop"])
+        step = int(match["step"]) if match["step"] else default_step
+        if start > stop:
+            raise SimError(f"{name} {part!r} is reversed: write the smaller end first, {stop}..{start}")
+        if step < 1:
+            raise SimError(f"{name} {part!r} has step {step}: the step must be at least 1")
+        if (stop - start) // step >= MAX_VALUES:
+            raise SimError(f"{name} {part!r} has more than {MAX_VALUES} values: give a larger step")
+        values.update(range(start, stop + 1, step))
+        values.add(stop)
+    return tuple(sorted(values))
+
+
+def record_grid(samples: int, resolution: int) -> tuple[int, ...]:
+    """Sample counts at which success is recorded: `round(2**(j/resolution))` for j = 0, 1, … up to `samples`.
+
+    Integer arithmetic only, so that every machine has the same grid.
+
+    Args:
+        samples: the horizon B, at least 1; not itself added unless it lies on the grid.
+        resolution: points per doubling, 1 to 16.
+    """
+    grid: list[int] = []
+    j = 0
+    while (value := grid_value(j, resolution)) <= samples:
+        if not grid or value > grid[-1]:
+            grid.append(value)
+        j += 1
+    return tuple(grid)
+
+
+def grid_value(j: int, resolution: int) -> int:
+    """`round(2**(j/resolution))`, exactly, ties upwards."""
+    # v = round(r) is the largest integer with v − 1/2 ≤ r, that is (2v − 1)^resolution ≤ 2^(j + resolution).
+    target = 1 << (j + resolution)
+    low, high = 1, 1 << (j // resolution + 1)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if (2 * middle - 1) ** resolution <= target:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def grid_ceiling(samples: float, resolution: int) -> int:
+    """Smallest value of the record grid that is at least `samples`."""
+    j = 0
+    while (value := grid_value(j, resolution)) < samples:
+        j += 1
+    return value

@@ -1,0 +1,233 @@
+"""The store: one SQLite file that holds cells, the bounds that speak about them, and records.
+
+One driver writes at a time (an advisory lock on the file, gone with the process that held it); readers are free.
+Records are only ever added, one transaction a unit of work, so a crash loses at most the units under way.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, final
+
+from sim.cell import Cell, canonical_json
+from sim.errors import StoreError
+
+APPLICATION_ID = 0x53504152  # "SPAR"
+SCHEMA_VERSION = 1
+_HEADER = b"SQLite format 3\x00"
+_SCHEMA = """
+CREATE TABLE cells (
+  id TEXT PRIMARY KEY,
+  spec TEXT NOT NULL,
+  theory TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE records (
+  cell TEXT NOT NULL REFERENCES cells(id),
+  replicate INTEGER NOT NULL CHECK (replicate >= 0),
+  payload TEXT NOT NULL,
+  PRIMARY KEY (cell, replicate)
+) WITHOUT ROWID;
+"""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class StoredCell:
+    """A cell with the theory that was stored beside it (JSON values)."""
+
+    cell: Cell
+    theory: dict[str, Any]
+
+
+@final
+class Store:
+    """An open store. Use as a context manager.
+
+    Args:
+        path: the file; made when absent and `write` is set.
+        write: take the writer's lock.
+
+    Raises:
+        StoreError: the file is not one of ours, was written by a newer version, is damaged, is locked by another
+            run, or does not exist (reading).
+    """
+
+    def __init__(self, path: Path, *, write: bool) -> None:
+        self.path = path
+        self._write = write
+        self._lock: int | None = None
+        exists = path.exists()
+        if not exists and not write:
+            raise StoreError(f"store {path} does not exist: give the --out of an earlier run")
+        if exists and not path.is_file():
+            raise StoreError(f"store {path} is not a file: give the path of a store")
+        try:
+            if exists:
+                _check_header(path)
+            if write:
+                self._take_lock()
+            self._connection = self._connect()
+            self._check_or_create()
+        except OSError as error:
+            self.close()
+            raise StoreError(f"store {path} cannot be opened: {error.strerror or error}") from error
+        except sqlite3.Error as error:
+            self.close()
+            raise StoreError(f"store {path} cannot be read: {error}") from error
+        except StoreError:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file and give the lock back; closing twice is allowed."""
+        connection = getattr(self, "_connection", None)
+        if connection is not None:
+            connection.close()
+            del self._connection
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def add_cells(self, cells: Iterable[tuple[Cell, Mapping[str, Any]]]) -> None:
+        """Add cells with their theory; where a cell is there, its theory is brought up to date.
+
+        Nothing is written when nothing changes, so that a second run leaves the file as it is.
+        """
+        known = dict(self._execute("SELECT id, theory FROM cells"))
+        rows = [
+            (cell.id, canonical_json(cell.spec()), text)
+            for cell, theory in cells
+            if known.get(cell.id) != (text := canonical_json(theory))
+        ]
+        if rows:
+            with self._transaction() as connection:
+                connection.executemany(
+                    "INSERT INTO cells VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET theory = excluded.theory", rows
+                )
+
+    def add_records(self, cell_id: str, records: Mapping[int, Mapping[str, Any]]) -> None:
+        """Add records of one cell in one transaction.
+
+        Args:
+            cell_id: identity of a stored cell.
+            records: replicate → payload (JSON values).
+
+        Raises:
+            StoreError: a record is there already with another content, or the file cannot be written.
+        """
+        rows = [(cell_id, replicate, canonical_json(payload)) for replicate, payload in sorted(records.items())]
+        present = self._payloads(cell_id)
+        for _, replicate, payload in rows:
+            if present.get(replicate, payload) != payload:
+                raise StoreError(
+                    f"replicate {replicate} of cell {cell_id[:12]} is in {self.path} with another content: "
+                    "run verify on that store"
+                )
+        with self._transaction() as connection:
+            connection.executemany("INSERT OR IGNORE INTO records VALUES (?, ?, ?)", rows)
+
+    def cells(self) -> list[StoredCell]:
+        """All cells, in a fixed order: protocol, k, schedule, n, id."""
+        stored = []
+        for identity, spec, theory in self._execute("SELECT id, spec, theory FROM cells"):
+            cell = Cell.from_spec(json.loads(spec))
+            if cell.id != identity:
+                raise StoreError(f"cell {identity[:12]} in {self.path} does not match its content: it was altered")
+            stored.append(StoredCell(cell, json.loads(theory)))
+        return sorted(stored, key=lambda s: (s.cell.protocol, s.cell.k, s.cell.schedule.label(), s.cell.n, s.cell.id))
+
+    def find(self, prefix: str) -> StoredCell:
+        """The cell whose id starts with `prefix`.
+
+        Raises:
+            StoreError: none or several do.
+        """
+        found = [stored for stored in self.cells() if stored.cell.id.startswith(prefix)]
+        if len(found) != 1 or not prefix:
+            count = "no cell" if not found else f"{len(found)} cells"
+            raise StoreError(f"cell {prefix!r} matches {count} of {self.path}: give a longer prefix of one id")
+        return found[0]
+
+    def replicates(self, cell_id: str) -> set[int]:
+        """Numbers of the stored replicates of a cell."""
+        return {row[0] for row in self._execute("SELECT replicate FROM records WHERE cell = ?", (cell_id,))}
+
+    def records(self, cell_id: str) -> dict[int, dict[str, Any]]:
+        """Stored records of a cell by replicate, increasing."""
+        return {replicate: json.loads(payload) for replicate, payload in sorted(self._payloads(cell_id).items())}
+
+    def _payloads(self, cell_id: str) -> dict[int, str]:
+        return dict(self._execute("SELECT replicate, payload FROM records WHERE cell = ?", (cell_id,)))
+
+    def _execute(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[Any]:
+        try:
+            return self._connection.execute(sql, parameters).fetchall()
+        except sqlite3.Error as error:
+            raise StoreError(f"store {self.path} cannot be read: {error}") from error
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with self._connection:
+                yield self._connection
+        except sqlite3.Error as error:
+            raise StoreError(
+                f"store {self.path} cannot be written ({error}): what was stored before is kept"
+            ) from error
+
+    def _take_lock(self) -> None:
+        self._lock = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StoreError(
+                f"store {self.path} is in use by another run: wait for it, or give another --out"
+            ) from error
+
+    def _connect(self) -> sqlite3.Connection:
+        mode = "rw" if self._write else "ro"
+        uri = f"{self.path.absolute().as_uri()}?mode={mode}"
+        return sqlite3.connect(uri, uri=True, timeout=30)
+
+    def _check_or_create(self) -> None:
+        connection = self._connection
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if application == 0 and tables == 0 and self._write:  # new, or killed while it was being made
+            connection.execute("PRAGMA journal_mode = WAL")
+            with connection:
+                connection.execute("BEGIN")
+                for statement in _SCHEMA.split(";"):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            return
+        if application != APPLICATION_ID:
+            raise StoreError(f"store {self.path} is a database of another program: give another path")
+        if version > SCHEMA_VERSION:
+            raise StoreError(
+                f"store {self.path} was written by a newer version (schema {version}, here {SCHEMA_VERSION}): "
+                "update this program"
+            )
+
+
+def _check_header(path: Path) -> None:
+    with path.open("rb") as file:
+        start = file.read(len(_HEADER))
+    if start and start != _HEADER:
+        raise StoreError(f"store {path} is not one of our files: give another path")

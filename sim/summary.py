@@ -1,0 +1,228 @@
+"""What a store says: for each cell the samples to success beside the bounds, for each schedule the growth in n.
+
+Confidence levels, used everywhere: intervals that are shown have error 5 %. A verdict is reached from intervals
+of its own: a bound is supported when a one-sided error of 5 % leaves no value that violates it, and contradicted
+only when a one-sided error of 0.05 % leaves no value that satisfies it, so that a grid of a hundred cells raises
+a false alarm in fewer than one run in twenty.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, final
+
+import numpy as np
+
+from sim.cell import Cell
+from sim.ranges import grid_ceiling, record_grid
+from sim.store import Store, StoredCell
+from theory.exponents import GrowthFit, fit_exponent, fit_logarithm, log_log_slope
+from theory.intervals import Crossing, Interval, SuccessCurve
+from theory.verdict import Judgement, Kind, Verdict, combine, judge, judge_exponent
+from theory.walsh import threshold_count
+
+ALPHA_SHOWN = 0.05
+ALPHA_SUPPORTED = 0.10
+ALPHA_CONTRADICTED = 0.001
+BOOTSTRAP_RESAMPLES = 1000
+
+
+@final
+@dataclass(frozen=True)
+class CellSummary:
+    """One cell: measured curve, crossings, bounds and verdict.
+
+    Attributes:
+        cell: the cell.
+        theory: what theory says about it, as stored beside it (`sim.beside`).
+        curve: success of the stored replicates on the record grid; None before there are any.
+        wanted: replicates that the run asked for, or None.
+    """
+
+    cell: Cell
+    theory: dict[str, Any]
+    curve: SuccessCurve | None
+    wanted: int | None
+
+    @property
+    def replicates(self) -> int:
+        """Number of stored replicates."""
+        return 0 if self.curve is None else self.curve.replicates
+
+    @property
+    def complete(self) -> bool:
+        """Whether all wanted replicates are there."""
+        return self.replicates >= (self.wanted or 1)
+
+    @property
+    def high(self) -> float:
+        """The success probability 1 − δ of which the bounds speak."""
+        return 1.0 - float(self.theory["delta"])
+
+    def crossing(self, probability: float, alpha: float = ALPHA_SHOWN) -> Crossing | None:
+        """Samples for a success probability, with interval; None without replicates."""
+        return None if self.curve is None else self.curve.crossing(probability, alpha)
+
+    @cached_property
+    def final_rate(self) -> tuple[float, Interval] | None:
+        """Success at the horizon: rate and interval."""
+        if self.curve is None:
+            return None
+        return float(self.curve.rates[-1]), self.curve.intervals(ALPHA_SHOWN)[-1]
+
+    @cached_property
+    def judgement(self) -> Judgement:
+        """The measured samples for success 1 − δ, against every bound that speaks about them."""
+        if self.curve is None:
+            return Judgement(Verdict.UNDECIDED, "Nothing was measured.", 0.0)
+        judgements = [self._against(bound) for bound in self.theory["bounds"]]
+        plateau = self.theory.get("plateau")
+        if plateau is not None and plateau["judged"]:
+            judgements.append(self._against_plateau(plateau))
+        return combine([j for j in judgements if j is not None])
+
+    def _against(self, bound: dict[str, Any]) -> Judgement | None:
+        value = number(bound["samples"])
+        kind = Kind(bound["kind"])
+        if kind is Kind.UPPER:
+            if value > self.cell.samples:
+                return None  # Beyond the horizon: nothing was measured that could speak about it.
+            value = float(grid_ceiling(value, self.cell.resolution))
+        assert self.curve is not None
+        refuting = judge(self.curve.crossing(self.high, ALPHA_CONTRADICTED).interval, value, kind)
+        if refuting.verdict is Verdict.CONTRADICTED:
+            return refuting
+        supporting = judge(self.curve.crossing(self.high, ALPHA_SUPPORTED).interval, value, kind)
+        # Only the stricter interval may contradict.
+        if supporting.verdict is Verdict.CONTRADICTED:
+            return Judgement(Verdict.UNDECIDED, supporting.reason, supporting.alpha)
+        return supporting
+
+    def _against_plateau(self, plateau: dict[str, Any]) -> Judgement:
+        """The measured success at the horizon against the predicted one for these very students."""
+        assert self.curve is not None and self.final_rate is not None
+        predicted = float(np.mean(plateau["success_at_horizon"][: self.replicates]))
+        refuting = judge(self.curve.intervals(ALPHA_CONTRADICTED)[-1], predicted, Kind.EXACT)
+        if refuting.verdict is Verdict.CONTRADICTED:
+            return refuting
+        return judge(self.curve.intervals(ALPHA_SHOWN)[-1], predicted, Kind.EXACT, resolution=0.3)
+
+
+@final
+@dataclass(frozen=True)
+class GrowthSummary:
+    """Growth in n of one schedule at one k.
+
+    Attributes:
+        fit: the measured growth: slope of log B against log n, or of B against log n.
+        logarithmic: which of the two.
+        predicted: the same regression on the predicted samples at the same n, or None.
+        limit: the exponent as n → ∞, or None.
+    """
+
+    k: int
+    schedule: str
+    fit: GrowthFit
+    logarithmic: bool
+    predicted: float | None
+    limit: str | None
+
+    @cached_property
+    def judgement(self) -> Judgement:
+        """The fitted slope against the predicted one."""
+        if self.predicted is None or self.fit.slope is None:
+            return Judgement(Verdict.UNDECIDED, "No slope was fitted.", 0.0)
+        resolution = math.inf if self.logarithmic else 1.0
+        return judge_exponent(self.fit.bootstrap, self.predicted, resolution)
+
+
+@final
+@dataclass(frozen=True)
+class GridSummary:
+    """All cells and all growths of a store or a run."""
+
+    cells: tuple[CellSummary, ...]
+    growths: tuple[GrowthSummary, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The weakest verdict of all."""
+        parts = [c.judgement for c in self.cells] + [g.judgement for g in self.growths]
+        return combine(parts).verdict
+
+    @property
+    def complete(self) -> bool:
+        """Whether every cell has its replicates."""
+        return all(cell.complete for cell in self.cells)
+
+
+def summarise(store: Store, cells: Iterable[Cell] | None = None, replicates: int | None = None) -> GridSummary:
+    """Read a store.
+
+    Args:
+        store: an open store.
+        cells: cells to look at; all of the store when None.
+        replicates: how many of each cell are wanted; those with higher numbers are left out. All when None.
+    """
+    stored = store.cells()
+    if cells is not None:
+        wanted = {cell.id for cell in cells}
+        stored = [s for s in stored if s.cell.id in wanted]
+    summaries = tuple(_summarise_cell(store, s, replicates) for s in stored)
+    return GridSummary(summaries, tuple(_growths(summaries)))
+
+
+def _summarise_cell(store: Store, stored: StoredCell, wanted: int | None) -> CellSummary:
+    cell = stored.cell
+    records = [
+        payload["success"]
+        for replicate, payload in store.records(cell.id).items()
+        if wanted is None or replicate < wanted
+    ]
+    curve = None
+    if records:
+        grid = np.array(record_grid(cell.samples, cell.resolution))
+        curve = SuccessCurve(grid, np.array([[c == "1" for c in success] for success in records]))
+    return CellSummary(cell, stored.theory, curve, wanted)
+
+
+def _growths(cells: Sequence[CellSummary]) -> Iterable[GrowthSummary]:
+    groups: dict[tuple[Any, ...], dict[int, CellSummary]] = {}
+    for summary in cells:
+        if summary.curve is None:
+            continue
+        cell = summary.cell
+        middle = cell.q == threshold_count(cell.n, 0)
+        key = (cell.protocol, cell.k, cell.schedule.label(), cell.seed, cell.resolution, middle)
+        at_n = groups.setdefault(key, {})
+        # Of two horizons at one n the longer one tells more.
+        if cell.n not in at_n or at_n[cell.n].cell.samples < cell.samples:
+            at_n[cell.n] = summary
+    for (_, k, label, *_), by_n in groups.items():
+        group = list(by_n.values())
+        curves = {s.cell.n: s.curve for s in group if s.curve is not None}
+        if len(curves) < 2:
+            continue
+        logarithmic = group[0].theory["growth"]["logarithmic"]
+        fitter = fit_logarithm if logarithmic else fit_exponent
+        fit = fitter(curves, 0.5, seed=k, alpha=ALPHA_SHOWN, resamples=BOOTSTRAP_RESAMPLES)
+        predicted = {s.cell.n: number(s.theory["prediction"]["half"]) for s in group}
+        at_used = {n: predicted[n] for n in fit.used}
+        yield GrowthSummary(
+            k, label, fit, logarithmic, _slope(at_used, logarithmic), group[0].theory["growth"]["limit"]
+        )
+
+
+def _slope(samples: dict[int, float], logarithmic: bool) -> float | None:
+    if len(samples) < 2 or not all(0 < value < math.inf for value in samples.values()):
+        return None
+    if not logarithmic:
+        return log_log_slope(samples)
+    logs = np.log(list(samples))
+    return float(np.polyfit(logs, list(samples.values()), 1)[0])
+
+
+def number(value: float | str) -> float:
+    """A number of the stored theory: JSON has no infinity, so it is stored as the text `inf`."""
+    return float(value)

@@ -1,0 +1,173 @@
+"""The final table, for people and as JSON."""
+
+import math
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from sim.cell import Cell
+from sim.summary import CellSummary, GridSummary, GrowthSummary, number
+from theory.intervals import Crossing, Interval
+from theory.verdict import Verdict
+
+
+def print_summary(summary: GridSummary, console: Console) -> None:
+    """Print the table of cells, the growths, what is undecided or contradicted, and the overall verdict."""
+    highs = sorted({round(100 * cell.high, 6) for cell in summary.cells})
+    for k in sorted({cell.cell.k for cell in summary.cells}):
+        console.print(_cell_table([cell for cell in summary.cells if cell.cell.k == k], k, highs))
+    if summary.growths:
+        console.print(_growth_table(summary.growths))
+    for subject, judgement in _remarks(summary):
+        console.print(f"{judgement[0]}: {subject}: {judgement[1]}", highlight=False, soft_wrap=True)
+    console.print(f"verdict: {summary.verdict.value.upper()}", highlight=False)
+
+
+def _remarks(summary: GridSummary) -> list[tuple[str, tuple[str, str]]]:
+    parts = [(cell.cell.label(), cell.judgement) for cell in summary.cells]
+    parts += [(f"growth of k={g.k} {g.schedule}", g.judgement) for g in summary.growths]
+    return [(s, (j.verdict.value.upper(), j.reason)) for s, j in parts if j.verdict is not Verdict.CONSISTENT]
+
+
+def _cell_table(cells: list[CellSummary], k: int, highs: list[float]) -> Table:
+    high = f"{highs[0]:g} %" if len(highs) == 1 else "1-δ"
+    table = Table(title=f"samples to success, k = {k}", title_justify="left", header_style="")
+    for name in ("schedule", "n"):
+        table.add_column(name, justify="left" if name == "schedule" else "right")
+    for name in ("50 % [95 % interval]", "predicted", f"{high} [95 % interval]", "predicted"):
+        table.add_column(name, justify="right")
+    for name in ("lower bound", "upper bound", "at horizon", "verdict"):
+        table.add_column(name, justify="right" if name != "verdict" else "left")
+    last = None
+    for summary in sorted(cells, key=lambda c: (c.cell.schedule.label(), c.cell.n)):
+        label = summary.cell.schedule.label()
+        if last is not None and label != last:
+            table.add_section()
+        prediction = summary.theory["prediction"]
+        table.add_row(
+            label if label != last else "",
+            str(summary.cell.n),
+            _crossing(summary.crossing(0.5), summary),
+            si(number(prediction["half"])),
+            _crossing(summary.crossing(summary.high), summary),
+            si(number(prediction["high"])),
+            si(_best(summary, "lower")),
+            si(_best(summary, "upper")),
+            _final(summary),
+            summary.judgement.verdict.value,
+        )
+        last = label
+    return table
+
+
+def _growth_table(growths: tuple[GrowthSummary, ...]) -> Table:
+    table = Table(title="growth with n of the samples for 50 % success", title_justify="left", header_style="")
+    for name in ("k", "schedule", "law", "measured [95 % interval]", "predicted, same n", "as n → ∞", "verdict"):
+        table.add_column(name, justify="left" if name in ("schedule", "law", "verdict") else "right")
+    for growth in growths:
+        slope = "-" if growth.fit.slope is None else f"{growth.fit.slope:.3g}"
+        table.add_row(
+            str(growth.k),
+            growth.schedule,
+            "B ~ slope · log n" if growth.logarithmic else "B ~ n^slope",
+            f"{slope} {_interval(growth.fit.bootstrap)}",
+            "-" if growth.predicted is None else f"{growth.predicted:.3g}",
+            growth.limit or "-",
+            growth.judgement.verdict.value,
+        )
+    return table
+
+
+def _crossing(crossing: Crossing | None, summary: CellSummary) -> str:
+    if crossing is None:
+        return "-"
+    estimate = "-" if crossing.estimate is None else si(crossing.estimate)
+    return f"{estimate} {_interval(crossing.interval)}"
+
+
+def _interval(interval: Interval) -> str:
+    if math.isinf(interval.lower) and math.isinf(interval.upper):
+        return "[not measured]"
+    return f"[{si(interval.lower)}, {si(interval.upper)}]"
+
+
+def _final(summary: CellSummary) -> str:
+    if summary.final_rate is None:
+        return "-"
+    return f"{summary.final_rate[0]:.0%} at {si(summary.cell.samples)}"
+
+
+def _best(summary: CellSummary, kind: str) -> float:
+    values = [number(b["samples"]) for b in summary.theory["bounds"] if b["kind"] == kind]
+    if kind == "upper":
+        return min(values, default=math.inf)
+    return max(values, default=0.0)
+
+
+def si(value: float) -> str:
+    """A number for a table: `850`, `1.2e+07`, `∞`."""
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    if abs(value) < 10000:
+        return f"{value:.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"
+    mantissa, exponent = f"{value:.2e}".split("e")
+    return f"{mantissa}e{int(exponent)}"
+
+
+def as_json(summary: GridSummary) -> dict[str, Any]:
+    """The table as JSON values; infinite ends are null."""
+    return {
+        "verdict": summary.verdict.value,
+        "complete": summary.complete,
+        "cells": [_cell_json(cell) for cell in summary.cells],
+        "growths": [_growth_json(growth) for growth in summary.growths],
+    }
+
+
+def cell_json(cell: Cell) -> dict[str, Any]:
+    """A cell's identity as JSON values."""
+    return {"id": cell.id, "label": cell.label(), **cell.spec()}
+
+
+def _cell_json(summary: CellSummary) -> dict[str, Any]:
+    crossings = {}
+    for name, probability in (("half", 0.5), ("high", summary.high)):
+        crossing = summary.crossing(probability)
+        if crossing is not None:
+            crossings[name] = {
+                "probability": probability,
+                "samples": crossing.estimate,
+                "interval": _interval_json(crossing.interval),
+            }
+    final = summary.final_rate
+    return {
+        **cell_json(summary.cell),
+        "replicates": summary.replicates,
+        "samples_to_success": crossings,
+        "success_at_horizon": None if final is None else {"rate": final[0], "interval": _interval_json(final[1])},
+        "theory": summary.theory,
+        "verdict": summary.judgement.verdict.value,
+        "reason": summary.judgement.reason,
+    }
+
+
+def _growth_json(growth: GrowthSummary) -> dict[str, Any]:
+    return {
+        "k": growth.k,
+        "schedule": growth.schedule,
+        "law": "B ~ slope log n" if growth.logarithmic else "B ~ n^slope",
+        "slope": growth.fit.slope,
+        "interval": _interval_json(growth.fit.bootstrap),
+        "box_interval": _interval_json(growth.fit.box),
+        "n_used": list(growth.fit.used),
+        "n_missing": list(growth.fit.missing),
+        "predicted": growth.predicted,
+        "limit": growth.limit,
+        "verdict": growth.judgement.verdict.value,
+        "reason": growth.judgement.reason,
+    }
+
+
+def _interval_json(interval: Interval) -> list[float | None]:
+    return [end if math.isfinite(end) else None for end in (interval.lower, interval.upper)]
