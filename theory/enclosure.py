@@ -176,7 +176,7 @@ class Enclosure:
     @property
     def width(self) -> float:
         """Upper minus lower end."""
-        return self.upper - self.lower
+        return 0.0 if self.upper == self.lower else self.upper - self.lower
 
     def __contains__(self, value: Real) -> bool:
         """Return whether `value` is certainly inside: exact comparison, no rounding."""

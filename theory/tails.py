@@ -124,6 +124,14 @@ class LatticeSum:
         with precision(bits + 32):
             return self.at_least(value, bits + 1) + self.at_most(-value, bits + 1)
 
+    def absolute_above(self, value: Number, bits: int = DEFAULT_BITS) -> flint.arb:
+        """Return P(|S| > value), strict."""
+        if value < 0:
+            return flint.arb(1)
+        with precision(bits + 32):
+            above = self._between(self._index(value, math.floor) + 1, self._top, bits + 1)
+            return above + self._between(0, self._index(-value, math.ceil) - 1, bits + 1)
+
     def point(self, value: Number, bits: int = DEFAULT_BITS) -> flint.arb:
         """Return P(S = value)."""
         return self.within(value, value, bits)
