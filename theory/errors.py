@@ -48,7 +48,7 @@ def probability(name: str, value: Number | Rational) -> Fraction:
 
 
 def signs(name: str, values: Iterable[SupportsIndex], length: int | None = None) -> tuple[int, ...]:
-    """Return `values` as a tuple of +1 and -1, of the given length if one is given; raises TheoryError otherwise."""
+    """Return `values` as a tuple of +1 and -1, of `length` if it is given; raises TheoryError otherwise."""
     try:
         result = tuple(operator.index(value) for value in values)
     except TypeError:

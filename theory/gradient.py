@@ -15,6 +15,9 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Literal, NamedTuple, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from theory import errors
 from theory.errors import TheoryError
 from theory.targets import ScaledTable, Target, pattern_index, patterns
@@ -34,20 +37,25 @@ class Correlations(NamedTuple):
     outside: Fraction
 
 
-def correlations(walsh: Sequence[Fraction], signs: Sequence[int], spectrum: Sequence[Fraction]) -> Correlations:
-    """Return the correlations of a function of the support with a unit, by their Walsh expansions.
+def correlations(
+    walsh: Sequence[Fraction], signs: Sequence[int], spectrum: Sequence[Fraction]
+) -> Correlations:
+    """Return the correlations of a function F of the support with a unit u, by their Walsh expansions.
 
-    E[F u x_i] = sum_A F^(A) s_|A + {i}| prod_{j in A + {i}} w_j, + the symmetric difference, for a unit with
-    E[u chi_B] = s_|B| prod_{j in B} w_j: `threshold_spectrum(n, q, k + 1)` gives the gradient of the first
-    layer, `relu_spectrum(n, bias, k + 1)` that of an output weight (`constant`) and the moments of a ReLU unit.
-    walsh: 2^k coefficients by subset mask; signs: k of +-1; spectrum: at least k + 2 values.
-    Kind: exact.  Raises TheoryError for wrong lengths.
+    For a unit with E[u chi_B] = s_|B| prod_{j in B} w_j,
+    E[F u x_i] = sum_A F^(A) s_|A ^ {i}| prod_{j in A ^ {i}} w_j, ^ the symmetric difference.
+    `threshold_spectrum(n, q, k + 1)` gives the gradient of a first layer; `relu_spectrum(n, bias, k + 1)`
+    that of an output weight (`constant`) and the moments of a ReLU unit.
+    walsh: 2^k coefficients by subset mask; signs: k of +-1; spectrum: s_0, s_1, ..., at least k + 2 values.
+    `outside` has a meaning only if there is a coordinate off the support, n > k.
+    Kind: exact.  Source: design note theory, section 3.  Raises TheoryError for wrong lengths.
     """
     k = len(walsh).bit_length() - 1
     chosen = errors.signs("signs", signs, k)
     if len(walsh) != 1 << k or len(spectrum) < k + 2:
         raise TheoryError(
-            f"{len(walsh)} Walsh coefficients with {len(spectrum)} spectrum values are refused; 2^k and k + 2 are needed."
+            f"{len(walsh)} Walsh coefficients with {len(spectrum)} spectrum values are refused; "
+            "2^k and at least k + 2 are needed."
         )
     flip = pattern_index(chosen)
     signed = [-c if (mask & flip).bit_count() % 2 else c for mask, c in enumerate(walsh)]
@@ -128,7 +136,9 @@ class FirstStepLaw:
     def covariance_cross(self) -> tuple[Fraction, ...]:
         """Covariance of Z_i with Z_o w_o for the k support positions; zeros if n = k."""
         squares = self.target.scaled_squares
-        return tuple(self._moment(squares, 1 << t, 1) - self.mean_in[t] * self.mean_out for t in range(self.k))
+        return tuple(
+            self._moment(squares, 1 << t, 1) - mean * self.mean_out for t, mean in enumerate(self.mean_in)
+        )
 
     @cached_property
     def variance_out(self) -> Fraction:
@@ -143,10 +153,10 @@ class FirstStepLaw:
         return self._moment(self.target.scaled_squares, 0, 2) - self.mean_out**2
 
     def pair_law(self, position: int) -> dict[tuple[Fraction, Fraction], Fraction]:
-        """Return the joint law of (Z_i, Z_o w_o): probability of each pair of values, keys in increasing order.
+        """Return the joint law of (Z_i, Z_o w_o) as a dict from pairs of values to probabilities.
 
-        position: t in 0..k-1, i the support coordinate at t; o is any coordinate off the support.  Only pairs
-        of positive probability are listed.  Raises TheoryError for another position, or if n = k.
+        position: t in 0..k-1, i the support coordinate at t; o is any coordinate off the support.  Keys are
+        in increasing order; probabilities are positive.  Raises TheoryError for another position or n = k.
         """
         t = errors.integer("position", position, 0, self.k - 1)
         free = self.n - self.k - 1
@@ -159,7 +169,7 @@ class FirstStepLaw:
         return self._law(counts, (Fraction(0), Fraction(0)))
 
     def coordinate_law(self, position: Position) -> dict[Fraction, Fraction]:
-        """Return the law of Z_i (position t of the support) or of Z_o w_o ("out"): value -> probability > 0.
+        """Return the law of Z_i (position t of the support) or of Z_o w_o ("out"), value to probability.
 
         For +-1 labels it is the trinomial law with P(+-1) = (tau0 +- mean)/2.  Keys are in increasing order.
         Raises TheoryError for another position, or for "out" if n = k.
@@ -176,7 +186,7 @@ class FirstStepLaw:
         return self._law(counts, Fraction(0))
 
     def _moment(self, scaled: ScaledTable, inside: int, outside: int) -> Fraction:
-        """E[f(x_S) T chi_inside z_o...], `inside` a mask of S and `outside` the number of distinct z_o (0..2).
+        """E[f(x_S) T chi_A z_o...] for the subset mask A = `inside` and `outside` distinct z_o (0, 1 or 2).
 
         0 if there are not that many coordinates off the support.
         """
@@ -198,7 +208,7 @@ class FirstStepLaw:
         return pattern_index(self.signs)
 
     def _outcomes(self, t: int) -> list[tuple[Fraction, int, int, int]]:
-        """(label, x_{S_t}, number of negative w_i x_i on the support, integer weight of all such patterns)."""
+        """List (label, x_{S_t}, number of w_i x_i = -1 on the support, weight of all such patterns)."""
         weights: dict[tuple[Fraction, int, int], int] = defaultdict(int)
         for (_, table), share in zip(self.target.components, self._shares, strict=True):
             for p, label in enumerate(table):
@@ -213,7 +223,7 @@ class FirstStepLaw:
         return tuple(int(p * scale) for p in probabilities)
 
     def _law(self, counts: Mapping[Value, int], zero: Value) -> dict[Value, Fraction]:
-        """Turn integer weights of active outcomes into probabilities; the rest of the mass is T = 0, value `zero`."""
+        """Turn weights of the outcomes with T = 1 into probabilities; T = 0, value `zero`, has the rest."""
         scale = sum(self._shares) << self.n
         complete = {**counts, zero: counts.get(zero, 0) + scale - sum(counts.values())}
         return {value: Fraction(complete[value], scale) for value in sorted(complete) if complete[value]}
@@ -227,34 +237,39 @@ def laws(n: int, q: int, target: Target) -> Iterator[FirstStepLaw]:
 def law_classes(n: int, q: int, target: Target) -> tuple[tuple[FirstStepLaw, int], ...]:
     """Return representatives of the 2^k laws with their multiplicities, which sum to 2^k.
 
-    Two sign patterns share a class if their label laws, as functions of z_i = w_i x_i, agree after exchanges of
-    support coordinates and a change of the label's sign: all that a success probability or a bound can tell is
-    then the same.  The parity has one class, EqualTeacher has classes by its number of agreeing signs.
+    Two sign patterns share a class if their label laws, as functions of z_i = w_i x_i, agree after exchanges
+    of support coordinates and a change of the label's sign; success probabilities and bounds are then the
+    same.  The parity has one class; EqualTeacher has one for each number of agreeing signs, logits and their
+    negatives together.
     """
     k = target.k
-    tables = [table for _, table in target.components]
-    orders = [_swapped(k, i, j) for i in range(k) for j in range(i + 1, k)]
-    twisted = [tuple(tuple(table[p ^ flip] for p in range(1 << k)) for table in tables) for flip in range(1 << k)]
-    number = {table: flip for flip, table in reversed(list(enumerate(twisted)))}
-    parent = list(range(1 << k))
+    indices = np.arange(1 << k)
+    values = sorted({s * v for _, table in target.components for v in table for s in (-1, 1)})
+    codes = {value: code for code, value in enumerate(values)}  # the code of -value is the last one less this
+    labels = np.array([[codes[value] for value in table] for _, table in target.components], dtype=np.int32)
+    twisted = np.stack([labels[:, indices ^ flip] for flip in range(1 << k)])
+    first: dict[bytes, int] = {}
+    parent = [first.setdefault(rows.tobytes(), flip) for flip, rows in enumerate(twisted)]
 
     def root(flip: int) -> int:
         while parent[flip] != flip:
-            parent[flip] = parent[parent[flip]]
             flip = parent[flip]
         return flip
 
-    for flip, table in enumerate(twisted):
-        images = [tuple(tuple(part[p] for p in order) for part in table) for order in orders]
-        for image in (table, tuple(tuple(-value for value in part) for part in table), *images):
-            if image in number:
-                a, b = sorted((root(flip), root(number[image])))
-                parent[b] = a
-    members = Counter(root(flip) for flip in range(1 << k))
-    return tuple((FirstStepLaw(n, q, target, patterns(k)[flip]), size) for flip, size in sorted(members.items()))
+    images = [len(values) - 1 - twisted, *(twisted[:, :, order] for order in _exchanges(k))]
+    for image in images:
+        for flip, rows in enumerate(image):
+            other = first.get(rows.tobytes())
+            if other is not None:
+                low, high = sorted((root(flip), root(other)))
+                parent[high] = low
+    sizes = sorted(Counter(map(root, range(1 << k))).items())
+    return tuple((FirstStepLaw(n, q, target, patterns(k)[flip]), size) for flip, size in sizes)
 
 
-def _swapped(k: int, i: int, j: int) -> list[int]:
-    """Return the pattern indices with bits i and j exchanged."""
-    toggle = 1 << i | 1 << j
-    return [p ^ toggle if (p >> i ^ p >> j) & 1 else p for p in range(1 << k)]
+def _exchanges(k: int) -> Iterator[NDArray[np.int64]]:
+    """Yield, for each two of k coordinates, the pattern indices with these two bits exchanged."""
+    p = np.arange(1 << k)
+    for i in range(k):
+        for j in range(i):
+            yield np.where((p >> i ^ p >> j) & 1, p ^ (1 << i | 1 << j), p)

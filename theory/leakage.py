@@ -1,8 +1,8 @@
 """Exact moments of one mirrored teacher pair with leakage, alone and against one student unit, in integers.
 
 A pair of the teacher after its first phase (`theory.teacher`) computes, in integer units,
-`h(x) = relu(Q + B) - relu(-Q + B)`, `Q = scale_in * <g_S, x_S> + scale_out * <g_O, x_O>`, `B = 2 beta scale_in`,
-with signs g in {-1, 1}^n, O the n - k coordinates off the support S, and the bias step beta in -(k-1)..k-1.
+`h(x) = relu(Q + B) - relu(-Q + B)`, `Q = scale_in <g_S, x_S> + scale_out <g_O, x_O>`, `B = 2 beta scale_in`,
+with signs g in {-1, 1}^n, O the n - k coordinates off the support S, and beta = k b in -(k-1)..k-1.
 """
 
 import math
@@ -19,8 +19,8 @@ from theory.walsh import threshold_tau
 class Leak:
     """Integer weights of a pair on and off the support, and the sizes: the geometry all pairs share.
 
-    scale_out/scale_in = tau_(k+1)/tau_(k-1) in lowest terms, scale_in > 0; it is -(k-1)/(D-k) with D = n for odd
-    n and n + 1 for even n.  scale_out = 0 drops the leakage.
+    scale_out/scale_in = tau_(k+1)/tau_(k-1) in lowest terms, scale_in > 0; it is -(k-1)/(D-k) with D = n for
+    odd n and n + 1 for even n.  scale_out = 0 drops the leakage.
     """
 
     n: int
@@ -36,13 +36,18 @@ class Leak:
         return cls(n, k, ratio.denominator, ratio.numerator)
 
     def bias(self, beta: int) -> int:
-        """The integer bias B of the bias step beta."""
+        """The integer bias B of the real bias beta/k."""
         return 2 * beta * self.scale_in
 
     def response(self, inside: int, outside: int, beta: int) -> int:
         """h for <g_S, x_S> = inside and <g_O, x_O> = outside."""
         slope, bias = self.scale_in * inside + self.scale_out * outside, self.bias(beta)
         return max(slope + bias, 0) - max(bias - slope, 0)
+
+    @property
+    def largest_argument(self) -> int:
+        """Largest |Q| + |B| of any pair."""
+        return self.scale_in * (3 * self.k - 2) + abs(self.scale_out) * (self.n - self.k)
 
     def largest_response(self, beta: int) -> int:
         """max |h|."""
@@ -80,8 +85,8 @@ def pair_moments(leak: Leak, q: int, agree_in: int, agree_out: int, beta: int) -
     """Return the moments of one pair against a student unit with threshold count q, as exact integers.
 
     agree_in, agree_out: how many coordinates on and off the support have g_j = w_j.  Within a class all
-    coordinates are alike, so only four numbers of minus signs z_j = w_j x_j = -1 matter, one per class: u, v on
-    the support, U, V off it.  T = 1 iff u + v + U + V <= q, and Q depends on U, V through V - U only.
+    coordinates are alike, so only the four counts of w_j x_j = -1 matter, one per class: u, v on the support
+    (agreeing, differing), U, V off it.  T = 1 iff u + v + U + V <= q; Q depends on U, V through V - U only.
     """
     n, k = leak.n, leak.k
     differ_in, differ_out = k - agree_in, n - k - agree_out
@@ -98,17 +103,16 @@ def pair_moments(leak: Leak, q: int, agree_in: int, agree_out: int, beta: int) -
             in_a += plain * z_a
             in_d += plain * z_d
             out_a += moment
-            # differ_out - 2V = (agree_out - 2U) + (differ_out - agree_out - 2(V - U))
-            shifted = sum(value * count * (differ_out - agree_out - 2 * d) for value, count, d in
-                          zip(h, counts, differences, strict=True))
-            out_d += moment + ways * shifted
+            # The sum over the differing class is differ_out - 2V, that over the agreeing one plus `shift`.
+            shift = [differ_out - agree_out - 2 * d for d in differences]
+            out_d += moment + ways * sum(map(mul, map(mul, h, counts), shift))
     sums, sizes = (in_a, in_d, out_a, out_d), (agree_in, differ_in, agree_out, differ_out)
     return PairMoments(*(total // size if size else 0 for total, size in zip(sums, sizes, strict=True)))
 
 
 @lru_cache(maxsize=1 << 11)
 def _outside_sums(agree: int, differ: int, limit: int) -> tuple[Sequence[int], Sequence[int]]:
-    """For d = V - U in -agree..differ: the number of ways with U + V <= limit, and their sum of agree - 2U."""
+    """For d = V - U in -agree..differ: ways with U + V <= limit, and the sum of agree - 2U over them."""
     counts, moments = [], []
     row_a = [math.comb(agree, u) for u in range(agree + 1)]
     row_d = [math.comb(differ, v) for v in range(differ + 1)]

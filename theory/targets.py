@@ -156,7 +156,9 @@ class Junta(Target):
         """Check the table and make it exact."""
         size = len(self.values)
         if size < 2 or size & (size - 1) or size > 1 << MAX_SUPPORT:
-            raise TheoryError(f"A junta table of {size} values is refused; 2^k, k in 1..{MAX_SUPPORT}, is allowed.")
+            raise TheoryError(
+                f"A junta table of {size} values is refused; 2^k values, k in 1..{MAX_SUPPORT}, are allowed."
+            )
         exact = tuple(errors.rational(f"values[{i}]", value) for i, value in enumerate(self.values))
         object.__setattr__(self, "values", exact)
 
@@ -177,7 +179,7 @@ class Junta(Target):
 
     def describe(self) -> str:
         """Return one sentence that says what the labels are."""
-        return f"The labels are a function of {self.k} coordinates given by a table of {len(self.values)} values."
+        return f"The labels are a function of {self.k} coordinates, given by a table."
 
 
 @dataclass(frozen=True)
@@ -206,15 +208,17 @@ class LowDegree(Target):
 
     @cached_property
     def components(self) -> tuple[tuple[Fraction, Table], ...]:
-        """One component: with h negative factors s_i x_i, the value is sum_d K_d(h; k) over 1 <= d <= degree."""
+        """One component: sum_{d = 1..degree} K_d(h; k) where h of the s_i x_i are -1."""
         assert self.signs is not None
         shift = pattern_index(self.signs)
-        by_count = [sum(krawtchouk(d, h, self.k) for d in range(1, self.degree + 1)) for h in range(self.k + 1)]
-        return ((Fraction(1), tuple(Fraction(by_count[(p ^ shift).bit_count()]) for p in range(1 << self.k))),)
+        degrees = range(1, self.degree + 1)
+        by_count = [Fraction(sum(krawtchouk(d, h, self.k) for d in degrees)) for h in range(self.k + 1)]
+        return ((Fraction(1), tuple(by_count[(p ^ shift).bit_count()] for p in range(1 << self.k))),)
 
     def describe(self) -> str:
         """Return one sentence that says what the labels are."""
-        return f"The labels are the sum of all signed monomials of degree 1..{self.degree} in {self.k} coordinates."
+        what = f"all signed monomials of degree 1..{self.degree} in {self.k} coordinates"
+        return f"The labels are the sum of {what} (the explicit curriculum)."
 
 
 @dataclass(frozen=True)
@@ -222,8 +226,9 @@ class EqualTeacher(Target):
     """An intermediate teacher with equal degree-1 coefficients: F = sum_i s_i x_i over the support.
 
     labels = "logits" gives F, "hard" its sign.  A tie F = 0 (even k only) gets the label
-    chi_S(x) prod(s) = (-1)^(k/2): the same for every tie, so the hard label treats all coordinates alike but is
-    not an odd function.  Raises TheoryError for signs other than 1..MAX_SUPPORT of +-1 or an unknown `labels`.
+    chi_S(x) prod(s) = (-1)^(k/2): the same for every tie, so hard labels treat all coordinates alike but
+    are not an odd function.  Raises TheoryError for signs that are not 1..MAX_SUPPORT of +-1, or for
+    unknown `labels`.
     """
 
     signs: Sequence[int]
@@ -258,16 +263,16 @@ class EqualTeacher(Target):
     def describe(self) -> str:
         """Return one sentence that says what the labels are."""
         what = "the signed sum" if self.labels == "logits" else "the sign of the signed sum"
-        return f"The labels are {what} of {self.k} coordinates (an intermediate teacher with equal coefficients)."
+        return f"The labels are {what} of {self.k} coordinates (an equal-coefficient intermediate teacher)."
 
 
 @dataclass(frozen=True)
 class LeakyTeacher(Target):
     """A nearly converged teacher: the parity, but with probability `error` the hard label g of EqualTeacher.
 
-    The draw is independent for each sample.  labels = "hard" gives that mixture of +-1 labels, "logits" its mean
-    given x, (1 - error) chi_S + error g.  Its signs defaults to all +1.  The label differs from the
-    parity with probability error * P(g != chi_S), `disagreement`.  Raises TheoryError unless error is in
+    The draw is independent for each sample.  labels = "hard" gives that mixture of +-1 labels, "logits" its
+    mean given x, (1 - error) chi_S + error g.  signs defaults to all +1.  A hard label differs from the
+    parity with probability `disagreement` = error P(g != chi_S).  Raises TheoryError unless error is in
     [0, 1], signs are k of +-1, and `labels` is "hard" or "logits".
     """
 
@@ -297,7 +302,8 @@ class LeakyTeacher(Target):
         error = Fraction(self.error)
         parity, leak = Parity(self.k).table, EqualTeacher(self.signs, "hard").table
         if self.labels == "logits":
-            return ((Fraction(1), tuple((1 - error) * y + error * g for y, g in zip(parity, leak, strict=True))),)
+            mean = tuple((1 - error) * y + error * g for y, g in zip(parity, leak, strict=True))
+            return ((Fraction(1), mean),)
         return tuple((p, table) for p, table in ((1 - error, parity), (error, leak)) if p > 0)
 
     @cached_property
@@ -309,10 +315,11 @@ class LeakyTeacher(Target):
 
     def describe(self) -> str:
         """Return one sentence that says what the labels are."""
-        how = "replaced with" if self.labels == "hard" else "averaged with weight"
+        share = f"{float(Fraction(self.error)):.3g}"
+        how = f"replaced with probability {share} by" if self.labels == "hard" else f"plus {share} times"
         return (
-            f"The labels are the parity of {self.k} coordinates, {how} probability {float(Fraction(self.error)):.3g} "
-            "by the majority of signed coordinates (a nearly converged teacher)."
+            f"The labels are the parity of {self.k} coordinates, {how} their signed majority"
+            f"{'' if self.labels == 'hard' else ' less the parity'} (a nearly converged teacher)."
         )
 
 

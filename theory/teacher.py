@@ -12,11 +12,11 @@ With c = sgn tau_(k-1) the step gives w_j -> (m a) c chi_S(w) w_j / (2k) on the 
 tau_(k+1)/tau_(k-1) = -(k-1)/(D-k) off it (the leakage; D = n for odd n, n + 1 for even n).  The sign of a
 cancels between the two neurons of a pair, so with g = c chi_S(w) w the teacher is
 
-    f(x) = 1/(2 k m) sum over pairs [relu(Q + 2 k b) - relu(-Q + 2 k b)],   Q = <g_S, x_S> + ratio <g_O, x_O>.
+    f(x) = 1/(2km) sum over pairs [relu(Q + 2kb) - relu(-Q + 2kb)],  Q = <g_S, x_S> - (k-1)/(D-k) <g_O, x_O>.
 
-It is an odd function of x.  k is even.  For n even a unit has threshold count n/2 - 1 (b <= 0) or n/2 (b > 0), but
-K_(N-t)(r; N) = (-1)^r K_t(r; N) makes tau_r of both equal for odd r, so b plays no part in the step.  (Its
-gradient in b is 0 for odd n, and not for even n: that biases stay is a choice there.)
+It is an odd function of x.  k is even.  For even n a unit has threshold count n/2 - 1 (b <= 0) or n/2
+(b > 0), but K_(N-t)(r; N) = (-1)^r K_t(r; N) makes tau_r of both equal for odd r, so b plays no part in the
+step.  (The gradient in b is 0 for odd n, but not for even n: that biases stay is a choice there.)
 """
 
 import math
@@ -24,9 +24,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from operator import mul
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Int8, Int64
 
 from theory import errors
 from theory.errors import TheoryError
@@ -47,7 +48,7 @@ def teacher_biases(k: int) -> tuple[Fraction, ...]:
 def kappa(k: int, bias: Fraction) -> Fraction:
     """Return E_s[relu((s + 1)/2k + bias) - relu((s - 1)/2k + bias)]/2, s a sum of k - 1 fair signs.
 
-    It is the degree-1 coefficient of relu(<v, x_S>/2k + bias), v in {-1, 1}^k: 1/(2k) for bias >= 1/2 and 0 for
+    It is E[relu(<v, x_S>/2k + bias) v_j x_j] for v in {-1, 1}^k: 1/(2k) for bias >= 1/2 and 0 for
     bias <= -1/2.  Kind: exact.
     """
     k = errors.integer("k", k, 1)
@@ -60,9 +61,9 @@ def kappa(k: int, bias: Fraction) -> Fraction:
 
 
 def degree_one_mean_square(k: int, width: int) -> Fraction:
-    """Return E[c_j^2] = 2 E_b[kappa(b)^2] / m over initialisations, for the degree-1 coefficients without leakage.
+    """Return E[c_j^2] = 2 E_b[kappa(b)^2] / m over initialisations, c_j the degree-1 coefficients.
 
-    Their mean over initialisations is 0; the root is 0.456, 0.465, 0.471, 0.475 / (k sqrt(m)) for k = 2, 4, 6, 8.
+    Leakage is dropped.  E[c_j] = 0; the root is 0.456, 0.465, 0.471, 0.475 / (k sqrt(m)) for k = 2, 4, 6, 8.
     width: m, even.  Kind: exact.  Raises TheoryError for an odd or non-positive width.
     """
     biases = teacher_biases(k)
@@ -93,32 +94,41 @@ class PhaseOneTeacher:
     """The teacher of the module's docstring, from the initialisation of its m/2 pairs.
 
     n: dimension; support: k increasing coordinates in 0..n-1, k even; weights: int8 [m/2, n] of +-1, the
-    initial weights of each pair; bias_steps: int64 [m/2] in 0..2k-2, pair p has bias teacher_biases(k)[bias_steps[p]].
-    Arrays are copied and made read-only; teachers with equal contents are equal.
-    Raises TheoryError for anything else, odd k with the reason.
+    initial weights of each pair; bias_steps: int64 [m/2] in 0..2k-2, the bias of a pair with step t being
+    teacher_biases(k)[t].  Arrays are copied and made read-only; teachers with equal contents are equal.
+    Raises TheoryError for anything else, for odd k with the reason.
     """
 
     n: int
     support: Sequence[int]
-    weights: NDArray[np.int8]
-    bias_steps: NDArray[np.int64]
+    weights: Int8[np.ndarray, "pairs n"]
+    bias_steps: Int64[np.ndarray, " pairs"]
 
     def __post_init__(self) -> None:
         """Check and freeze the parameters."""
         n = errors.integer("n", self.n, 1)
         support = tuple(errors.integer(f"support[{t}]", i, 0, n - 1) for t, i in enumerate(self.support))
         if list(support) != sorted(set(support)) or not support or len(support) > MAX_SUPPORT:
-            raise TheoryError(f"support = {support} is refused; 1..{MAX_SUPPORT} increasing coordinates are allowed.")
+            raise TheoryError(
+                f"support = {support} is refused; 2..{MAX_SUPPORT} increasing coordinates are allowed."
+            )
         if len(support) % 2:
             raise TheoryError(
-                f"k = {len(support)} is odd, and the first step of a phase-1 teacher then has no signal or one "
+                f"k = {len(support)} is odd, and the teacher's own first step then has no signal or one "
                 "from ties only; even k is allowed."
             )
         weights, steps = np.array(self.weights), np.array(self.bias_steps)
-        if weights.ndim != 2 or weights.shape[1] != n or weights.shape[0] < 1 or not np.isin(weights, (-1, 1)).all():
-            raise TheoryError(f"weights of shape {weights.shape} are refused; +-1 of shape [m/2, {n}] are allowed.")
+        if weights.ndim != 2 or weights.shape[1] != n or len(weights) < 1:
+            raise TheoryError(f"weights of shape {weights.shape} are refused; shape [m/2, {n}] is allowed.")
+        if not np.isin(weights, (-1, 1)).all():
+            wrong = weights[~np.isin(weights, (-1, 1))][0]
+            raise TheoryError(f"weights have an entry {wrong}; +1 and -1 are allowed.")
         top = 2 * len(support) - 2
-        if steps.shape != weights.shape[:1] or steps.dtype.kind not in "iu" or not ((steps >= 0) & (steps <= top)).all():
+        if (
+            steps.shape != weights.shape[:1]
+            or steps.dtype.kind not in "iu"
+            or ((steps < 0) | (steps > top)).any()
+        ):
             raise TheoryError(
                 f"bias_steps = {steps.tolist()} is refused; {len(weights)} integers in 0..{top} are allowed."
             )
@@ -174,11 +184,11 @@ class PhaseOneTeacher:
         return Leak.exact(self.n, self.k)
 
     @cached_property
-    def directions(self) -> NDArray[np.int8]:
+    def directions(self) -> Int8[np.ndarray, "pairs n"]:
         """g = c chi_S(w) w of each pair, int8 [m/2, n]: f grows with <g_S, x_S>."""
         sign = 1 if threshold_tau(self.k - 1, self.n, (self.n - 1) // 2) > 0 else -1
-        parity: NDArray[np.int8] = np.prod(self.weights[:, list(self.support)], axis=1, keepdims=True, dtype=np.int8)
-        directions = (sign * parity * self.weights).astype(np.int8)
+        parity = self.weights[:, list(self.support)].prod(axis=1, keepdims=True)
+        directions: Int8[np.ndarray, "pairs n"] = (sign * parity * self.weights).astype(np.int8)
         directions.flags.writeable = False
         return directions
 
@@ -225,18 +235,19 @@ class PhaseOneTeacher:
         """No |integer logit| is larger: the sum over pairs of their largest responses."""
         return sum(self.leak.largest_response(beta) for beta in self._betas)
 
-    def integer_logits(self, inputs: NDArray[np.int8]) -> NDArray[np.int64]:
+    def integer_logits(self, inputs: Int8[np.ndarray, "B n"]) -> Int64[np.ndarray, " B"]:
         """Return f(x)/scale for each input, exactly.  inputs: int8 [B, n] of +-1; result: int64 [B].
 
-        Sums of these over samples are exact integers as long as B * integer_bound < 2^63.
-        Raises TheoryError for another shape, or if integer_bound is beyond exact floating-point sums (2^53).
+        Their sums over B samples fit in 64 bits as long as B * integer_bound < 2^63.
+        Raises TheoryError for another shape, or if floating-point sums would not be exact (beyond 2^53).
         """
         if inputs.ndim != 2 or inputs.shape[1] != self.n:
             raise TheoryError(f"inputs of shape {inputs.shape} are refused; [B, {self.n}] is allowed.")
-        if self.integer_bound >= 1 << 53:
-            raise TheoryError(f"integer_bound = {self.integer_bound} is refused; less than 2^53 is allowed.")
-        # Every partial sum is an integer below the bound, so floating point is exact and fast.
-        kind = np.dtype(np.float32 if self.integer_bound < 1 << 24 else np.float64)
+        largest = max(self.integer_bound, self.leak.largest_argument)
+        if largest >= 1 << 53:
+            raise TheoryError(f"Logits up to {largest} units are refused; less than 2^53 is allowed.")
+        # Every number and partial sum below is an integer of at most this size: exact, and fast.
+        kind = np.dtype(np.float32 if largest < 1 << 24 else np.float64)
         weights = self.directions.T.astype(kind)
         weights[list(self.support)] *= self.leak.scale_in
         weights[list(self.outside)] *= self.leak.scale_out
@@ -248,7 +259,7 @@ class PhaseOneTeacher:
             result[start : start + _CHUNK] = response.sum(axis=1)
         return result
 
-    def hard_labels(self, inputs: NDArray[np.int8]) -> NDArray[np.int8]:
+    def hard_labels(self, inputs: Int8[np.ndarray, "B n"]) -> Int8[np.ndarray, " B"]:
         """Return sign(f(x)) as int8 [B] of +-1, with sign(0) = +1.
 
         With leakage these labels depend on all n coordinates; no exact population formula is given for them.
@@ -256,41 +267,39 @@ class PhaseOneTeacher:
         return np.where(self.integer_logits(inputs) >= 0, 1, -1).astype(np.int8)
 
     def population_gradient(self, weights: Sequence[int], q: int) -> TeacherGradient:
-        """Return E[f T x_j] for all j, exactly, for a student unit with the given n signs and threshold count q.
+        """Return E[f T x_j] for all j, exactly, for a student unit with the given n signs and count q.
 
-        The first-step gradient of a student distilled from this teacher's logits, leakage included.  Raises
-        TheoryError for weights other than n of +-1 or q outside -1..n.
+        This is the first-step gradient of a student distilled from the teacher's logits, leakage included.
+        Raises TheoryError for weights other than n of +-1 or q outside -1..n.
         """
         w = np.array(errors.signs("weights", weights, self.n), dtype=np.int8)
         q = errors.integer("q", q, -1, self.n)
         agree = self.directions == w
-        agree_in, agree_out = agree[:, list(self.support)], agree[:, list(self.outside)]
-        moments = [
-            pair_moments(self.leak, q, int(a), int(o), beta)
-            for a, o, beta in zip(agree_in.sum(axis=1), agree_out.sum(axis=1), self._betas, strict=True)
-        ]
+        inside, outside = list(self.support), list(self.outside)
+        counts = zip(agree[:, inside].sum(axis=1), agree[:, outside].sum(axis=1), self._betas, strict=True)
+        moments = [pair_moments(self.leak, q, int(a), int(o), beta) for a, o, beta in counts]
+        unit = self.scale / (1 << self.n)
 
-        def gradient(chosen: Sequence[int], agreeing: NDArray[np.bool_], yes: list[int], no: list[int]) -> tuple[Fraction, ...]:
-            columns = np.array([yes, no], dtype=object)
-            totals = np.where(agreeing, columns[0][:, None], columns[1][:, None]).sum(axis=0)
-            unit = self.scale / (1 << self.n)
-            return tuple(int(w[j]) * int(total) * unit for j, total in zip(chosen, totals, strict=True))
+        def gradient(j: int, agreeing: list[int], differing: list[int]) -> Fraction:
+            total = sum(a if same else d for same, a, d in zip(agree[:, j], agreeing, differing, strict=True))
+            return int(w[j]) * total * unit
 
+        in_agreeing, in_differing, out_agreeing, out_differing = map(list, zip(*moments, strict=True))
         return TeacherGradient(
-            gradient(self.support, agree_in, [m.in_agreeing for m in moments], [m.in_differing for m in moments]),
-            gradient(self.outside, agree_out, [m.out_agreeing for m in moments], [m.out_differing for m in moments]),
+            tuple(gradient(j, in_agreeing, in_differing) for j in inside),
+            tuple(gradient(j, out_agreeing, out_differing) for j in outside),
         )
 
     def degree_one(self, *, leakage: bool) -> tuple[Fraction, ...]:
         """Return the n degree-1 coefficients E[f x_j], exactly, with or without the leakage.
 
-        Without: c_j = (2/m) sum over pairs of g_j kappa(b) on the support and 0 off it, as `support_logits.walsh`.
+        Without it they are those of `support_logits`: (2/m) sum over pairs of g_j kappa(b) on the support.
         """
         leak = self.leak if leakage else Leak(self.n, self.k, 1, 0)
-        scale = Fraction(1, (2 * self.k * self.width * leak.scale_in) << self.n)
-        inside, outside = set(self.support), [degree_one_counts(leak, beta) for beta in self._betas]
+        unit = Fraction(1, (2 * self.k * self.width * leak.scale_in) << self.n)
+        inside, outside = zip(*(degree_one_counts(leak, beta) for beta in self._betas), strict=True)
         return tuple(
-            scale * sum(g * pair[j not in inside] for g, pair in zip(column.tolist(), outside, strict=True))
+            unit * sum(map(mul, column.tolist(), inside if j in self.support else outside))
             for j, column in enumerate(self.directions.T)
         )
 
@@ -312,5 +321,5 @@ class PhaseOneTeacher:
 def _even(name: str, value: int) -> int:
     number = errors.integer(name, value, 2)
     if number % 2:
-        raise TheoryError(f"{name} = {value!r} is odd; neurons come in mirrored pairs, so even numbers are allowed.")
+        raise TheoryError(f"{name} = {value!r} is odd; neurons are mirrored pairs, so it must be even.")
     return number

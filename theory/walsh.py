@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from fractions import Fraction
 from functools import lru_cache
+from itertools import zip_longest
 from typing import NamedTuple
 
 from theory.errors import Number, TheoryError, integer, rational
@@ -59,6 +60,16 @@ def krawtchouk(t: int, r: int, n: int) -> int:
     r, n = integer("r", r, 0, n), integer("n", n, 0)
     terms = range(max(0, t - n + r), min(r, t) + 1)
     return sum((-1) ** j * math.comb(r, j) * math.comb(n - r, t - j) for j in terms)
+
+
+@lru_cache(maxsize=1 << 8)
+def krawtchouk_row(r: int, n: int) -> tuple[int, ...]:
+    """Return (K_0(r; n), ..., K_n(r; n)), in O(r n) additions.  Raises TheoryError unless 0 <= r <= n."""
+    r, n = integer("r", r, 0, n), integer("n", n, 0)
+    row = [math.comb(n - r, t) for t in range(n - r + 1)]
+    for _ in range(r):
+        row = [a - b for a, b in zip([*row, 0], [0, *row], strict=True)]
+    return tuple(row)
 
 
 @lru_cache(maxsize=1 << 12)
@@ -156,18 +167,21 @@ def signal_sentence(n: int, q: int, k: int) -> str:
     """Return one sentence that says whether the k-parity has a signal at this unit, and why not."""
     found = signal(n, q, k)
     where = f"n = {n}, k = {k}, threshold count q = {q}"
+    odd_in_middle = k % 2 == 1 and k > 1 and abs(2 * q + 1 - n) <= 1
     if found.exists:
-        return f"The first step has a signal at {where}: the gap is {float(found.gap):.3e}."
-    if found.tau_in == 0:
-        cause = "on-support mean gradients vanish exactly"
-        if k % 2 and n % 2 and q == (n - 1) // 2:
-            cause += " (majority has no even-degree coefficients, so odd k with |bias| < 1 shows nothing)"
-    else:
+        caution = " and comes from the inputs with <w, x> = 0 only" if odd_in_middle else ""
+        return f"The first step has a signal at {where}: the gap is {float(found.gap):.3e}{caution}."
+    if found.tau_in:
         cause = "off-support mean gradients are at least as large as the on-support ones"
-    return (
-        f"The first step has no signal at {where}: {cause}; "
-        f"the largest gap is at bias {suggested_bias(n, k)}."
-    )
+    elif odd_in_middle:
+        cause = "k is odd and majority has no even-degree coefficients, so every mean gradient is exactly 0"
+    else:
+        cause = "the on-support mean gradients are exactly 0"
+    try:
+        remedy = f"the largest gap is at bias {suggested_bias(n, k)}"
+    except TheoryError:
+        remedy = "no bias has one, k is too close to n"
+    return f"The first step has no signal at {where}: {cause}; {remedy}."
 
 
 @lru_cache(maxsize=1 << 12)
@@ -177,8 +191,15 @@ def suggested_count(n: int, k: int) -> int:
     q and n - 1 - q have the same |tau_r| for r >= 1; the smaller one is active less often: less noise.
     Raises TheoryError if no q has a positive gap (then the k-parity is invisible to any such unit).
     """
-    best = max(range(-1, n + 1), key=lambda q: (signal(n, q, k).gap, -abs(2 * q + 1 - n), -q))
-    if not signal(n, best, k).exists:
+    n = integer("n", n, 1)
+    k = integer("k", k, 1, n)
+    inside = krawtchouk_row(k - 2, n - 1) if k > 1 else binomial_sums(n)
+    outside = krawtchouk_row(k, n - 1) if k < n else ()
+    gaps = [
+        abs(a) - abs(b) for a, b in zip_longest(inside, outside, fillvalue=0)
+    ]  # 2^n times, at q = 0, 1, ...
+    best = max(range(len(gaps)), key=lambda q: (gaps[q], -abs(2 * q + 1 - n), -q))
+    if gaps[best] <= 0:
         raise TheoryError(f"n = {n}, k = {k} has no bias with a signal; k well below n/2 has one.")
     return best
 
@@ -200,7 +221,7 @@ def double_factorial(r: int) -> int:
 
 
 def leading_order(r: int, n: int) -> float:
-    """Return (r-2)!!/sqrt(2 pi) n^(-r/2), the leading order of |tau_r| for odd r and bias 0.
+    """Return (r-2)!!/sqrt(2 pi) n^(-r/2), the leading order of |tau_r| for odd r at bias 0.
 
     Kind: asymptotic; `leading_order_ratio_bounds` says how far the exact value is from it.
     """
@@ -212,11 +233,12 @@ def leading_order_ratio_bounds(r: int, n: int) -> tuple[Fraction, Fraction]:
 
     Kind: lower and upper, proved for every n >= r; both tend to 1, so they prove the leading order.
     Proof.  Let D = n for odd n and n + 1 for even n; tau_r is the same for n and D, as averaging majority
-    over one coordinate of D = n + 1 leaves the sign with sign(0) = 0, and r is odd.  With D = 2m + 1, tau_1 = a_m/2, a_m = C(2m, m)/4^m, and |tau_(j+2)/tau_j| = j/(D-1-j), hence
+    over one coordinate of D = n + 1 leaves the sign with sign(0) = 0, and r is odd.  With D = 2m + 1 and
+    a_m = C(2m, m)/4^m: tau_1 = a_m/2 and |tau_(j+2)/tau_j| = j/(D-1-j) for odd j, hence
     |tau_r| = (a_m/2) (r-2)!! / prod_{j = 1, 3, ..., r-2} (D-1-j), where D-r+1 <= D-1-j <= D-2.
-    Both (m + 1/4) a_m^2 increases and (m + 1/2) a_m^2 decreases to 1/pi (a_(m+1)/a_m = (2m+1)/(2m+2);
-    (4m+5)(2m+1)^2 - (4m+1)(2m+2)^2 = 1 and (2m+3)(2m+1) < (2m+2)^2), so
-    1/(m + 1/2) <= pi a_m^2 <= 1/(m + 1/4).  Insert m = (D-1)/2 and square.
+    As a_(m+1)/a_m = (2m+1)/(2m+2), the sequence (m + 1/4) a_m^2 increases, because
+    (4m+5)(2m+1)^2 - (4m+1)(2m+2)^2 = 1, and (m + 1/2) a_m^2 decreases, because (2m+3)(2m+1) < (2m+2)^2;
+    both tend to 1/pi (Wallis), so 1/(m + 1/2) <= pi a_m^2 <= 1/(m + 1/4).  Insert m = (D-1)/2, square.
     Raises TheoryError unless r is odd and 1 <= r <= n.
     """
     n = integer("n", n, 1)
@@ -230,10 +252,11 @@ def leading_order_ratio_bounds(r: int, n: int) -> tuple[Fraction, Fraction]:
 
 
 def walsh_transform(table: Sequence[Fraction]) -> tuple[Fraction, ...]:
-    """Return the 2^k Walsh coefficients of a function given by its 2^k values, exactly, in O(k 2^k) integer steps.
+    """Return the 2^k Walsh coefficients of a function given by its 2^k values, exactly.
 
-    Values are in the order of pattern indices (bit t is 1 iff x_{S_t} = -1), coefficients in that of
-    subset masks: c[A] = 2^-k sum_p f[p] (-1)^|A & p|.  Raises TheoryError unless the length is a power of 2.
+    Values are in the order of pattern indices (bit t is 1 iff x_{S_t} = -1), coefficients in that of subset
+    masks: c[A] = 2^-k sum_p f[p] (-1)^|A & p|, in k 2^k integer additions.
+    Raises TheoryError unless the length is a power of 2.
     """
     size = len(table)
     if size < 1 or size & (size - 1):
