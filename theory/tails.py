@@ -179,7 +179,7 @@ def binomial_at_least(count: int, p: Fraction, threshold: int, bits: int = DEFAU
     count >= 1, 0 <= p <= 1.  Raises TheoryError otherwise.
 
     >>> float(binomial_at_least(10**12, Fraction(1, 2), 5 * 10**11 + 3 * 10**6))
-    9.86587644914328e-10
+    9.86593720832447e-10
     """
     return _bernoulli_sum(count, p).at_least(threshold, bits)
 
