@@ -119,8 +119,7 @@ def hull(low: Real, high: Real) -> flint.arb:
 
 
 def tight(compute: Callable[[], flint.arb], bits: int = DEFAULT_BITS, limit: int = MAX_BITS) -> flint.arb:
-    """Evaluate `compute` at rising precision until its ball has `bits` correct bits (relative), and return
-    it.
+    """Return the ball of `compute`, evaluated at rising precision until `bits` bits of it are correct.
 
     An exact zero counts as tight.  Raises PrecisionError if `limit` bits of working precision do not
     suffice, which for a non-zero result means that `compute` itself loses that many bits.

@@ -29,8 +29,7 @@ from theory.intervals import Interval, SuccessCurve, crossing_estimate
 
 @dataclass(frozen=True)
 class GrowthFit:
-    """A fitted growth: slope, bootstrap and box intervals, the n used, and the n without a crossing in the
-    grid.
+    """A fitted growth with its two intervals, the n used, and the n without a crossing inside the grid.
 
     slope is None, and both intervals are the whole line, if fewer than two n have a crossing.
     """

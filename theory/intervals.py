@@ -1,5 +1,4 @@
-"""Intervals for success probabilities, at a fixed sample size and at any time, and for the B where success
-crosses p.
+"""Intervals for success probabilities, at a fixed or at any sample size, and for the B where success reaches p.
 
 All of them hold in finite samples; none uses a normal approximation.  Ends are rounded outwards.
 """
@@ -273,8 +272,7 @@ class SuccessCurve:
         return Crossing(probability, Interval(low, high, alpha), self.estimate(probability))
 
     def estimate(self, probability: float) -> float | None:
-        """Return where the non-decreasing least-squares fit of the rates reaches p, linear in log B between
-        points.
+        """Return where the isotonic least-squares fit reaches p, linear in log B between grid points.
 
         None if the fit is below p on the whole grid, or at or above it already at the first point.
         """

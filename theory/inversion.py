@@ -21,8 +21,7 @@ Masses = tuple[tuple[int, Fraction], ...]
 
 
 def tilt_for(masses: Masses, mean: Fraction, count: int) -> Fraction:
-    """Return r > 0 such that the law with weights p_m r^m has about the given mean (any r is valid, this one
-    is good).
+    """Return r > 0 such that the law with weights p_m r^m has about the given mean; any r would be valid.
 
     masses: ((m, p_m), ...); count: number of terms, which says how near to an end of the support it can
     matter.

@@ -52,8 +52,7 @@ _MAX_SAMPLES = 1e30
 
 @dataclass(frozen=True)
 class GaussianStep:
-    """Per-sample moments of the Gaussian model: k means and their covariance, mean, variance and number
-    outside.
+    """Per-sample moments of the Gaussian model, inside and outside the support.
 
     shift: half the lattice span, subtracted from min |G_i|.  mean_out is taken as its absolute value.
     """
@@ -67,7 +66,7 @@ class GaussianStep:
 
     @classmethod
     def of(cls, law: FirstStepLaw) -> "GaussianStep":
-        """Return the model of an exact law; raises TheoryError if no coordinate is off the support (n = k)."""
+        """Return the model of an exact law; raises TheoryError if n = k."""
         if law.n <= law.k:
             raise TheoryError(f"n = {law.n} equals k: no coordinate is off the support; n > k is needed.")
         lattice = Lattice.of(law.coordinate_law("out"))
@@ -120,7 +119,7 @@ class GaussianStep:
 
 @lru_cache(maxsize=16)
 def _normal_points(k: int) -> Float[np.ndarray, "k points"]:
-    """2^14 antithetic points in R^k: the inverse normal of a Sobol sequence, moved off the origin by half a step."""
+    """2^14 antithetic points in R^k: the inverse normal of a Sobol sequence, moved off 0 by half a step."""
     points = qmc.Sobol(k, scramble=False).random_base2(_LOG2_POINTS).T + 0.5 / (1 << _LOG2_POINTS)
     half = ndtri(points)
     return np.concatenate([half, -half], axis=1)
@@ -182,8 +181,7 @@ class Prediction:
         return math.fsum(_limit(law) * size for law, size in classes) / (1 << self.target.k)
 
     def samples_for(self, probability: Number) -> float:
-        """Return the least B, as a float, at which the success probability reaches `probability`; inf if it
-        never does.
+        """Return the least B at which the success probability reaches `probability`; inf if it never does.
 
         Kind: asymptotic.  Raises TheoryError unless 0 < probability < 1.
         """

@@ -196,8 +196,7 @@ def _bernoulli_sum(count: int, p: Fraction) -> LatticeSum:
 
 
 def trinomial_sum(active: Fraction, mean: Fraction, count: int) -> LatticeSum:
-    """Return the sum of `count` variables with P(+-1) = (active +- mean)/2, else 0: a +-1 label's gradient
-    sum.
+    """Return the sum of `count` variables with P(+-1) = (active +- mean)/2 and 0 otherwise (+-1 labels).
 
     Raises TheoryError unless |mean| <= active <= 1.
     """

@@ -86,8 +86,7 @@ def judge(
 
 
 def judge_exponent(interval: Interval, exponent: float, resolution: float = 1.0) -> Judgement:
-    """Compare the interval of a fitted exponent with a predicted one; an interval wider than `resolution` is
-    UNDECIDED.
+    """Compare the interval of a fitted exponent with a predicted one; UNDECIDED if wider than `resolution`.
 
     The default resolution 1 tells neighbouring integer exponents apart.
     """

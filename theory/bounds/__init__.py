@@ -1,5 +1,4 @@
-"""Bounds on the number of samples of the first step: one theorem a file, all behind
-`theory.bounds.base.Bound`.
+"""Bounds on the number of samples of the first step: one theorem a file, all behind one interface, `Bound`.
 
 `REGISTRY` maps names to factories; to add a bound is to add a file, an entry here and a test.
 

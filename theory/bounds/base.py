@@ -1,5 +1,4 @@
-"""What a bound is: a statement with a kind, assumptions that can be checked, a reference, and certified
-values.
+"""What a bound is: a statement of some kind, assumptions to be checked, a reference, certified values.
 
 A bound speaks about one *unit* of the student after its first step on B samples.  Success is the strict
 event `min_{i in S} |G_i| > max_{o not in S} |G_o|`.  delta_s is the probability of failure of a unit whose

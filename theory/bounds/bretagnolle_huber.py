@@ -1,5 +1,4 @@
-"""B2: how many samples are necessary, by the divergence between two supports that the first step must tell
-apart.
+"""B2: how many samples are necessary, by the divergence between two supports to be told apart.
 
 **Problem.** A unit with weights w, labels F(x_S), Z_i = F T x_i, G_i the sum of Z_i over B samples.  For i
 in S and o not in S let S' be S with o in the place of i.  Only (G_i, G_o) decides between them: success
@@ -189,7 +188,7 @@ class _PairBound(Bound):
     def _root(
         self, condition: Sequence[tuple[flint.arb, int]], delta: Fraction, needed: flint.arb
     ) -> flint.arb:
-        """Ball around the B where E_s failure_floor(B D_s) falls to delta; 0 if it starts there, or infinite."""
+        """Ball around the B where E_s failure_floor(B D_s) falls to delta; 0 if it starts there."""
         first = condition[0][0]
         if all(value.overlaps(first) for value, _ in condition):
             return _quotient(needed, functools.reduce(hull, (value for value, _ in condition)))

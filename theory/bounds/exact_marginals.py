@@ -177,7 +177,7 @@ def _envelope(law: Law, start: int, c: Fraction, side: int, count: int) -> tuple
 
 
 def _least_samples(terms: list[tuple[float, float]], delta: Fraction, start: float) -> float:
-    """A B >= start with sum A exp(-B I) <= delta from there on, rounded to the safe side; infinite if none."""
+    """A B >= start with sum A exp(-B I) <= delta from there on, on the safe side; infinite if none."""
     level = lower(delta) * (1 - 1e-9)
     if any(rate <= 0 and factor > 0 for factor, rate in terms):
         return math.inf
@@ -267,7 +267,7 @@ class ExactMarginals(Bound):
         return threshold if upper(m.failure(B, threshold)) <= lower(delta) else None
 
     def _root(self, m: Marginals, low: int, delta: Fraction) -> int:
-        """Least B above `low` (with e(low, .) > delta) that the search finds to hold; regula falsi in log e."""
+        """Least B above `low` (with e(low, .) > delta) that is found to hold, by regula falsi in log e."""
         goal = math.log(lower(delta))
         value, c = m.chernoff_samples(delta)
         ends = m.ends
