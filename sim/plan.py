@@ -1,0 +1,212 @@
+"""From options to cells, and the theory that is stored beside each cell.
+
+The theory of a cell is a pure function of (cell, δ) and, where each replicate draws a teacher of its own, of the
+number of replicates; `verify` computes it again.
+"""
+
+import functools
+import math
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from sim import phase_one, streams
+from sim.cell import MAX_SAMPLES, Cell
+from sim.errors import SimError
+from sim.options import PHASE_ONE_SAMPLES, GridOptions
+from sim.protocol.first_step import initial_weights
+from sim.protocol.registry import PROTOCOLS
+from sim.ranges import grid_ceiling
+from sim.schedule import CrossEntropy, LowDegreeCurriculum, OneShot, Progressive, Schedule
+from theory.bounds import REGISTRY
+from theory.gradient import FirstStepLaw
+from theory.plateau import LeakyStep
+from theory.prediction import GaussianStep, Prediction
+from theory.targets import Target
+from theory.verdict import Kind
+from theory.walsh import signal_sentence
+
+Json = dict[str, Any]
+
+
+def plan(options: GridOptions) -> list[tuple[Cell, Json]]:
+    """The cells of a grid with their theory, in the order k, schedule, n.
+
+    Raises:
+        SimError: some (n, k, schedule) has no signal, so that no horizon can be told; --samples sets one.
+    """
+    planned = []
+    for k in options.k:
+        for schedule in options.schedule_list(k):
+            for n in options.n:
+                q = options.threshold(n, k)
+                samples = options.samples or horizon(n, k, q, schedule, options.delta, options.resolution)
+                cell = Cell(
+                    PROTOCOLS[options.protocol].tag(), n, k, q, schedule, samples, options.resolution, options.seed
+                )
+                planned.append((cell, theory_of(cell, options.delta, options.replicates)))
+    return planned
+
+
+def horizon(n: int, k: int, q: int, schedule: Schedule, delta: float, resolution: int) -> int:
+    """How many samples a cell takes: the first record at or past the sufficient number B1'.
+
+    Where B1' is infinite (some sign pattern of the student never succeeds), success is followed until it has come
+    within 1 % of its predicted plateau; the phase-1 teachers have a fixed horizon.
+
+    Raises:
+        SimError: there is no signal.
+    """
+    target = schedule.target(n, k)
+    if target is None:
+        return PHASE_ONE_SAMPLES
+    if n == k:
+        return 1
+    sufficient = _bound("B1'", n, q, target, delta).value
+    if math.isinf(sufficient):
+        prediction = Prediction(n, q, target)
+        sufficient = prediction.samples_for(0.99 * prediction.plateau) if prediction.plateau > 0 else math.inf
+    if sufficient > MAX_SAMPLES:
+        raise SimError(
+            f"no number of samples suffices for {schedule.label()} at n = {n}, k = {k}: "
+            f"{signal_sentence(n, q, k)} Give --samples to measure all the same"
+        )
+    return grid_ceiling(sufficient, resolution)
+
+
+def theory_of(cell: Cell, delta: float, replicates: int) -> Json:
+    """What theory says about a cell, as JSON values (infinite numbers as the text `inf`).
+
+    Args:
+        cell: the cell.
+        delta: failure probability of the bounds.
+        replicates: how many replicates there are; only matters where each draws its own teacher.
+    """
+    target = cell.schedule.target(cell.n, cell.k)
+    common: Json = {
+        "delta": delta,
+        "replicates": replicates if target is None else 0,
+        "signal": signal_sentence(cell.n, cell.q, cell.k),
+        "growth": _growth(cell.schedule, cell.k),
+    }
+    if target is None:
+        assert isinstance(cell.schedule, Progressive)
+        return common | _drawn_teachers(cell, cell.schedule, replicates)
+    if cell.n == cell.k:
+        return common | {
+            "labels": target.describe(),
+            "bounds": [],
+            "prediction": _prediction(1.0, 1.0, 1.0, "All coordinates are the support: every student succeeds."),
+        }
+    prediction = Prediction(cell.n, cell.q, target)
+    return common | {
+        "labels": target.describe(),
+        "bounds": _bounds(cell, target, delta),
+        "prediction": _prediction(
+            prediction.samples_for(Fraction(1, 2)),
+            prediction.samples_for(1 - Fraction(delta)),
+            prediction.plateau,
+            "Gaussian limit with exact means and in-support covariances, averaged over the student's signs.",
+        ),
+    }
+
+
+@functools.lru_cache(maxsize=1024)
+def _bound(name: str, n: int, q: int, target: Target, delta: float) -> Any:
+    return REGISTRY[name]().samples(n, target.k, q, target, Fraction(delta))
+
+
+def _bounds(cell: Cell, target: Target, delta: float) -> list[Json]:
+    """All bounds that say something about this cell."""
+    result = []
+    for name, factory in REGISTRY.items():
+        value = _bound(name, cell.n, cell.q, target, delta)
+        if value.vacuous or (name == "B2-leaky" and not isinstance(cell.schedule, OneShot)):
+            continue
+        result.append(
+            {
+                "name": name,
+                "kind": Kind(value.kind).value,
+                "samples": _json(value.value),
+                "statement": factory().statement,
+                "reference": value.reference,
+            }
+        )
+    return result
+
+
+def _drawn_teachers(cell: Cell, schedule: Progressive, replicates: int) -> Json:
+    """Theory where every replicate draws a phase-1 teacher: success is predicted student by student.
+
+    A student succeeds in the limit iff the exact population gradient of its own teacher singles out the support.
+    With leakage that is known for logits only; for hard labels nothing is claimed.
+    """
+    exact = schedule.labels == "logits" or schedule.teacher == "phase-1-projected"
+    models = [_student(cell, schedule, replicate) for replicate in range(replicates)] if exact else []
+    plateau = [limit for _, limit in models]
+    at_horizon = [success(cell.samples) for success, _ in models]
+
+    def average(B: float) -> float:
+        return float(np.mean([success(B) for success, _ in models]))
+
+    return {
+        "labels": f"The labels are the {schedule.labels} of the exact phase-1 teacher of width {schedule.teacher_width}, "
+        f"{'its leakage dropped' if schedule.teacher == 'phase-1-projected' else 'with its leakage off the support'}.",
+        "bounds": [],
+        "prediction": _prediction(
+            _first(average, 0.5, cell.samples) if exact else math.inf,
+            _first(average, 0.9, cell.samples) if exact else math.inf,
+            float(np.mean(plateau)) if exact else 0.0,
+            "Exact population gradients of these very teachers and students, Gaussian noise."
+            if exact
+            else "No exact population gradient is known for hard labels with leakage: nothing is predicted.",
+        ),
+        "plateau": {"judged": exact, "success_in_the_limit": plateau, "success_at_horizon": at_horizon},
+    }
+
+
+def _student(cell: Cell, schedule: Progressive, replicate: int) -> tuple[Callable[[float], float], float]:
+    """Predicted success of one replicate, its own teacher and weights: as a function of B, and in the limit."""
+    weights = tuple(int(w) for w in initial_weights(cell, replicate))
+    teacher = phase_one.draw_teacher(cell, schedule, replicate)
+    if schedule.teacher == "phase-1":
+        step = LeakyStep.of(teacher, weights, cell.q)
+        return step.success, step.limit
+    signs = tuple(weights[i] for i in teacher.support)
+    law = FirstStepLaw(cell.n, cell.q, phase_one.projected_target(schedule, teacher), signs)
+    return GaussianStep.of(law).success, float(law.margin > 0)
+
+
+def _first(curve: Callable[[float], float], probability: float, limit: int) -> float:
+    """Least power of 2^(1/8) up to `limit` at which the curve reaches the probability; inf if none does."""
+    for j in range(8 * limit.bit_length() + 1):
+        B = 2.0 ** (j / 8)
+        if B <= limit and curve(B) >= probability:
+            return B
+    return math.inf
+
+
+def _growth(schedule: Schedule, k: int) -> Json:
+    """The law of growth with n, and its exponent in the limit."""
+    match schedule:
+        case CrossEntropy():
+            return {"logarithmic": False, "limit": f"k-1 = {k - 1}"}
+        case OneShot(exponent=None):
+            return {"logarithmic": False, "limit": f"k-1 = {k - 1}"}
+        case OneShot(exponent=c):
+            assert c is not None
+            return {"logarithmic": False, "limit": f"min(2c, k-1) = {float(min(2 * c, Fraction(k - 1))):g}"}
+        case Progressive() | LowDegreeCurriculum():
+            return {"logarithmic": True, "limit": None}
+        case _:
+            raise TypeError(f"no growth law is known for {schedule!r}")
+
+
+def _prediction(half: float, high: float, plateau: float, statement: str) -> Json:
+    return {"half": _json(half), "high": _json(high), "plateau": plateau, "statement": statement}
+
+
+def _json(value: float) -> float | str:
+    return "inf" if math.isinf(value) else value
