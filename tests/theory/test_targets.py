@@ -39,20 +39,21 @@ def test_tables_are_their_definitions(k: int, data: st.DataObject) -> None:
     signs = data.draw(strategies.signs(k))
     degree = data.draw(st.integers(1, k))
     error = data.draw(st.sampled_from((Fraction(0), Fraction(1, 9), Fraction(5, 7), Fraction(1))))
-    mixture = LeakyTeacher(k, error, signs)
+    parity, low, logits = Parity(k), LowDegree(k, degree, signs), EqualTeacher(signs)
+    hard, mixture = EqualTeacher(signs, "hard"), LeakyTeacher(k, error, signs)
+    mean = LeakyTeacher(k, error, signs, "logits")
     for p, x in enumerate(patterns(k)):
         y = [s * v for s, v in zip(signs, x, strict=True)]
         g = hard_label(signs, x)
         monomials = (math.prod(a) for d in range(1, degree + 1) for a in combinations(y, d))
-        assert Parity(k).table[p] == math.prod(x)
-        assert LowDegree(k, degree, signs).table[p] == sum(monomials)
-        assert EqualTeacher(signs).table[p] == sum(y)
-        assert EqualTeacher(signs, "hard").table[p] == g
+        assert parity.table[p] == math.prod(x)
+        assert low.table[p] == sum(monomials)
+        assert logits.table[p] == sum(y)
+        assert hard.table[p] == g
         assert [(share, table[p]) for share, table in mixture.components] == [
             (share, label) for share, label in ((1 - error, math.prod(x)), (error, g)) if share
         ]
-        assert LeakyTeacher(k, error, signs, "logits").table[p] == (1 - error) * math.prod(x) + error * g
-        assert mixture.table == LeakyTeacher(k, error, signs, "logits").table
+        assert mean.table[p] == mixture.table[p] == (1 - error) * math.prod(x) + error * g
 
 
 @given(st.integers(1, 4).flatmap(strategies.targets))

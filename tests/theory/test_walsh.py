@@ -215,7 +215,7 @@ def test_signal_sentences() -> None:
     assert "on-support mean gradients are exactly 0" in signal_sentence(9, -1, 2)
 
 
-@given(st.integers(2, 40), st.data())
+@given(st.integers(2, 24), st.data())
 def test_suggested_bias_has_the_largest_gap(n: int, data: st.DataObject) -> None:
     k = data.draw(st.integers(1, n))
     gaps = {q: signal(n, q, k).gap for q in range(-1, n + 1)}
