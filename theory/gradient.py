@@ -246,7 +246,8 @@ def law_classes(n: int, q: int, target: Target) -> tuple[tuple[FirstStepLaw, int
     indices = np.arange(1 << k)
     values = sorted({s * v for _, table in target.components for v in table for s in (-1, 1)})
     codes = {value: code for code, value in enumerate(values)}  # the code of -value is the last one less this
-    labels = np.array([[codes[value] for value in table] for _, table in target.components], dtype=np.int32)
+    kind = np.min_scalar_type(len(values))
+    labels = np.array([[codes[value] for value in table] for _, table in target.components], dtype=kind)
     twisted = np.stack([labels[:, indices ^ flip] for flip in range(1 << k)])
     first: dict[bytes, int] = {}
     parent = [first.setdefault(rows.tobytes(), flip) for flip, rows in enumerate(twisted)]
@@ -256,7 +257,7 @@ def law_classes(n: int, q: int, target: Target) -> tuple[tuple[FirstStepLaw, int
             flip = parent[flip]
         return flip
 
-    images = [len(values) - 1 - twisted, *(twisted[:, :, order] for order in _exchanges(k))]
+    images = [(len(values) - 1 - twisted).astype(kind), *(twisted[:, :, order] for order in _exchanges(k))]
     for image in images:
         for flip, rows in enumerate(image):
             other = first.get(rows.tobytes())

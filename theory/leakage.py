@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from operator import mul
 from typing import NamedTuple
 
@@ -88,39 +89,49 @@ def pair_moments(leak: Leak, q: int, agree_in: int, agree_out: int, beta: int) -
     coordinates are alike, so only the four counts of w_j x_j = -1 matter, one per class: u, v on the support
     (agreeing, differing), U, V off it.  T = 1 iff u + v + U + V <= q; Q depends on U, V through V - U only.
     """
-    n, k = leak.n, leak.k
-    differ_in, differ_out = k - agree_in, n - k - agree_out
+    k, free = leak.k, leak.n - leak.k
+    differ_in, differ_out = k - agree_in, free - agree_out
     in_a = in_d = out_a = out_d = 0
-    differences = range(-agree_out, differ_out + 1)
+    by_limit = _outside_sums(agree_out, differ_out, q, k)
     for u in range(agree_in + 1):
         for v in range(differ_in + 1):
             z_a, z_d = agree_in - 2 * u, differ_in - 2 * v
-            h = [leak.response(z_a - z_d, agree_out - differ_out + 2 * d, beta) for d in differences]
-            counts, agreeing = _outside_sums(agree_out, differ_out, q - u - v)
+            h, h_outside = _responses(leak, z_a - z_d, beta)
+            counts, agreeing = by_limit[u + v]
             ways = math.comb(agree_in, u) * math.comb(differ_in, v)
-            plain = ways * sum(map(mul, h, counts))
-            moment = ways * sum(map(mul, h, agreeing))
+            plain, moment = ways * sum(map(mul, h, counts)), ways * sum(map(mul, h, agreeing))
             in_a += plain * z_a
             in_d += plain * z_d
             out_a += moment
-            # The sum over the differing class is differ_out - 2V, that over the agreeing one plus `shift`.
-            shift = [differ_out - agree_out - 2 * d for d in differences]
-            out_d += moment + ways * sum(map(mul, map(mul, h, counts), shift))
+            out_d += moment - ways * sum(map(mul, h_outside, counts))  # differing = agreeing sum - <g_O, x_O>
     sums, sizes = (in_a, in_d, out_a, out_d), (agree_in, differ_in, agree_out, differ_out)
     return PairMoments(*(total // size if size else 0 for total, size in zip(sums, sizes, strict=True)))
 
 
-@lru_cache(maxsize=1 << 11)
-def _outside_sums(agree: int, differ: int, limit: int) -> tuple[Sequence[int], Sequence[int]]:
-    """For d = V - U in -agree..differ: ways with U + V <= limit, and the sum of agree - 2U over them."""
-    counts, moments = [], []
+@lru_cache(maxsize=1 << 10)
+def _responses(leak: Leak, inside: int, beta: int) -> tuple[Sequence[int], Sequence[int]]:
+    """For outside = <g_O, x_O> = -(n-k), ..., n-k in steps of 2: h, and h * outside."""
+    free = leak.n - leak.k
+    h = [leak.response(inside, outside, beta) for outside in range(-free, free + 1, 2)]
+    return h, list(map(mul, h, range(-free, free + 1, 2)))
+
+
+@lru_cache(maxsize=1 << 8)
+def _outside_sums(agree: int, differ: int, q: int, k: int) -> Sequence[tuple[Sequence[int], Sequence[int]]]:
+    """For s = 0..k, over d = V - U = -agree..differ: ways with U + V <= q - s, and their sum of agree - 2U.
+
+    These d are <g_O, x_O> = agree - differ + 2d = -(n-k)..n-k in steps of 2, whatever the class sizes are.
+    """
+    by_limit: list[tuple[list[int], list[int]]] = [([], []) for _ in range(k + 1)]
     row_a = [math.comb(agree, u) for u in range(agree + 1)]
     row_d = [math.comb(differ, v) for v in range(differ + 1)]
     for d in range(-agree, differ + 1):
-        last = min(agree, differ - d, (limit - d) // 2)
-        us = range(max(0, -d), last + 1)
-        ways = [row_a[u] * row_d[u + d] for u in us]
-        total = sum(ways)
-        counts.append(total)
-        moments.append(agree * total - 2 * sum(map(mul, ways, us)))
-    return counts, moments
+        first, last = max(0, -d), min(agree, differ - d)
+        ways = list(map(mul, row_a[first : last + 1], row_d[first + d : last + d + 1]))
+        total = [0, *accumulate(ways)]
+        moment = [0, *accumulate(map(mul, ways, range(agree - 2 * first, agree - 2 * last - 1, -2)))]
+        for s, (counts, moments) in enumerate(by_limit):
+            stop = max(0, min(last, (q - s - d) // 2) - first + 1)
+            counts.append(total[stop])
+            moments.append(moment[stop])
+    return by_limit
