@@ -48,7 +48,7 @@ def correlations(
     that of an output weight (`constant`) and the moments of a ReLU unit.
     walsh: 2^k coefficients by subset mask; signs: k of +-1; spectrum: s_0, s_1, ..., at least k + 2 values.
     `outside` has a meaning only if there is a coordinate off the support, n > k.
-    Kind: exact.  Source: design note theory, section 3.  Raises TheoryError for wrong lengths.
+    Kind: exact, by expanding F in characters.  Raises TheoryError for wrong lengths.
     """
     k = len(walsh).bit_length() - 1
     chosen = errors.signs("signs", signs, k)

@@ -138,7 +138,7 @@ def test_parity_shows_its_two_coefficients(n: int, k: int) -> None:
 
 @pytest.mark.parametrize(("n", "k"), [(51, 2), (101, 4), (201, 6), (7, 3)])
 def test_equal_teacher_at_odd_dimension(n: int, k: int) -> None:
-    """The facts behind the total of design note 4b: means s_i/2 and exactly 0, second moment k/2."""
+    """Means s_i/2 on the support and exactly 0 off it, second moment k/2."""
     target = EqualTeacher(tuple((-1) ** t for t in range(k)))
     for signs in list(patterns(k))[:5]:
         law = FirstStepLaw(n, (n - 1) // 2, target, signs)

@@ -45,7 +45,7 @@ PI_LOW, PI_HIGH = Fraction("3.14159265358979"), Fraction("3.14159265358980")
         (200, 6, "2.156e-06", "-5.528e-08", "2.266e+11"),
     ],
 )
-def test_spectrum_matches_the_design_notes(
+def test_spectrum_has_its_known_values(
     n: int, k: int, tau_in: str, tau_out: str, inverse_square: str
 ) -> None:
     found = signal(n, threshold_count(n, 0), k)
@@ -54,7 +54,7 @@ def test_spectrum_matches_the_design_notes(
     assert f"{float(1 / found.gap**2):.3e}" == inverse_square
 
 
-def test_majority_coefficients_match_the_facts() -> None:
+def test_majority_coefficients_have_their_known_values() -> None:
     xi = {j: 2 * threshold_tau(j, 101, 50) for j in (1, 3, 5, 7)}
     assert f"{float(xi[1]):.4f}" == "0.0796"
     assert [f"{float(xi[3]):.2e}", f"{float(xi[5]):.3e}", f"{float(xi[7]):.3e}"] == [
