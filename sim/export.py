@@ -33,7 +33,15 @@ def rows(store: Store) -> Iterator[tuple[Any, ...]]:
     for stored in store.cells():
         cell = stored.cell
         grid = record_grid(cell.samples, cell.resolution)
-        head = (cell.id, cell.protocol, cell.n, cell.k, cell.q, canonical_json(cell.schedule.spec()), cell.seed)
+        head = (
+            cell.id,
+            cell.protocol,
+            cell.n,
+            cell.k,
+            cell.q,
+            canonical_json(cell.schedule.spec()),
+            cell.seed,
+        )
         for replicate, payload in store.records(cell.id).items():
             for samples, success in zip(grid, payload["success"], strict=True):
                 yield (*head, replicate, samples, int(success), payload["digest"])
@@ -89,5 +97,5 @@ def write_parquet(store: Store, to: Path) -> int:
 def _table(batch: list[tuple[Any, ...]], schema: Any) -> Any:
     import pyarrow as pa
 
-    columns = list(zip(*batch, strict=True)) if batch else [[] for _ in COLUMNS]
-    return pa.table([pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema=schema)
+    arrays = [pa.array([row[i] for row in batch], field.type) for i, field in enumerate(schema)]
+    return pa.table(arrays, schema=schema)

@@ -45,8 +45,12 @@ def draw_samples(axes: Axes, cells: Sequence[CellSummary], growth: dict[str, str
 def _draw_bounds(axes: Axes, group: Sequence[CellSummary], colour: str) -> None:
     rows = []
     for cell in group:
-        lower = max((number(b["samples"]) for b in cell.theory["bounds"] if b["kind"] == "lower"), default=0.0)
-        upper = min((number(b["samples"]) for b in cell.theory["bounds"] if b["kind"] == "upper"), default=math.inf)
+        lower = max(
+            (number(b["samples"]) for b in cell.theory["bounds"] if b["kind"] == "lower"), default=0.0
+        )
+        upper = min(
+            (number(b["samples"]) for b in cell.theory["bounds"] if b["kind"] == "upper"), default=math.inf
+        )
         rows.append((cell.cell.n, lower, upper, number(cell.theory["prediction"]["high"])))
     band = [row for row in rows if row[1] > 0 and math.isfinite(row[2])]
     if band:
@@ -95,7 +99,9 @@ def grid_figure(summary: GridSummary) -> Figure:
         axes.set_title(f"k = {k}")
         if column == 0:
             highs = {cell.high for cell in summary.cells}
-            axes.set_ylabel(f"samples for {highs.pop():.0%} success" if len(highs) == 1 else "samples for success")
+            axes.set_ylabel(
+                f"samples for {highs.pop():.0%} success" if len(highs) == 1 else "samples for success"
+            )
     figure.suptitle(
         "First step of learning a k-sparse parity: measured (95 % intervals), predicted (dashed), proved (bands)",
         fontsize=10,

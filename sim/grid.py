@@ -52,7 +52,9 @@ def build_parser() -> argparse.ArgumentParser:
     what = run.add_argument_group("what is run")
     what.add_argument("--n", default="50..200", help="dimensions (default 50..200)")
     what.add_argument("--k", default="2,4", help="support sizes (default 2,4)")
-    what.add_argument("--protocol", default="first-step", help=f"one of {', '.join(PROTOCOLS)} (default first-step)")
+    what.add_argument(
+        "--protocol", default="first-step", help=f"one of {', '.join(PROTOCOLS)} (default first-step)"
+    )
     what.add_argument(
         "--schedule",
         default="cross-entropy,one-shot,progressive",
@@ -62,14 +64,21 @@ def build_parser() -> argparse.ArgumentParser:
     what.add_argument("--teacher", help=f"intermediate teacher: {', '.join(TEACHERS)} (default equal)")
     what.add_argument("--teacher-width", type=int, help="neurons of a phase-1 teacher (default 256)")
     what.add_argument(
-        "--teacher-error", help="one-shot teacher errs with probability n^-c: exponents c, or inf (default k/2)"
+        "--teacher-error",
+        help="one-shot teacher errs with probability n^-c: exponents c, or inf (default k/2)",
     )
     what.add_argument("--degree", type=int, help="degree of the low-degree curriculum (default 1)")
-    what.add_argument("--bias", default="0", help="bias of the neurons, or best: the one with the largest gap (default 0)")
+    what.add_argument(
+        "--bias", default="0", help="bias of the neurons, or best: the one with the largest gap (default 0)"
+    )
     what.add_argument("--replicates", type=int, default=64, help="students of each cell (default 64)")
-    what.add_argument("--delta", type=float, default=0.1, help="failure probability of the bounds (default 0.1)")
+    what.add_argument(
+        "--delta", type=float, default=0.1, help="failure probability of the bounds (default 0.1)"
+    )
     what.add_argument("--samples", help="horizon of every cell, such as 1e6 (default: what the bounds ask)")
-    what.add_argument("--resolution", type=int, default=2, help="recorded sample counts per doubling (default 2)")
+    what.add_argument(
+        "--resolution", type=int, default=2, help="recorded sample counts per doubling (default 2)"
+    )
     what.add_argument("--seed", type=int, default=0, help="seed (default 0)")
     how = run.add_argument_group("how it is run; none of these changes a result")
     how.add_argument("--workers", type=int, help="worker processes (default: one a processor)")
@@ -79,13 +88,18 @@ def build_parser() -> argparse.ArgumentParser:
     _add_store(run)
     _add_json(run)
 
-    for name, text in (("status", "what is stored and what is missing"), ("plot", "draw the figure of a store")):
+    for name, text in (
+        ("status", "what is stored and what is missing"),
+        ("plot", "draw the figure of a store"),
+    ):
         sub = verb.add_parser(name, help=text, description=text)
         _add_store(sub)
         if name == "status":
             _add_json(sub)
         else:
-            sub.add_argument("--figure", type=Path, help="PNG or SVG file (default: PNG and SVG beside the store)")
+            sub.add_argument(
+                "--figure", type=Path, help="PNG or SVG file (default: PNG and SVG beside the store)"
+            )
     explain = verb.add_parser("explain", help="all about one cell")
     explain.add_argument("cell", help="start of a cell's id, as status shows it")
     _add_store(explain)
@@ -99,12 +113,18 @@ def build_parser() -> argparse.ArgumentParser:
     merge.add_argument("stores", type=Path, nargs="+", metavar="STORE")
     merge.add_argument("--out", type=Path, required=True, help="store that receives them; may exist")
     export = verb.add_parser("export", help="write the success table: one row a (cell, replicate, samples)")
-    export.add_argument("--format", choices=("csv", "parquet"), default="csv", help="csv (default) or parquet")
+    export.add_argument(
+        "--format", choices=("csv", "parquet"), default="csv", help="csv (default) or parquet"
+    )
     export.add_argument("--to", type=Path, help="file (default: standard output for csv)")
     _add_store(export)
     verify = verb.add_parser("verify", help="check a store: identities, theory, and replicates run again")
-    verify.add_argument("--replicates", type=int, default=1, help="replicates of each cell to run again (default 1)")
-    verify.add_argument("--seconds", type=float, default=10.0, help="skip replicates expected to take longer (default 10)")
+    verify.add_argument(
+        "--replicates", type=int, default=1, help="replicates of each cell to run again (default 1)"
+    )
+    verify.add_argument(
+        "--seconds", type=float, default=10.0, help="skip replicates expected to take longer (default 10)"
+    )
     _add_store(verify)
     return parser
 
@@ -133,7 +153,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_USAGE
     except KeyboardInterrupt:
         print(
-            "interrupted: what was finished is stored; run the same command again to continue", file=sys.stderr
+            "interrupted: what was finished is stored; run the same command again to continue",
+            file=sys.stderr,
         )
         return EXIT_INTERRUPTED
 
@@ -208,7 +229,9 @@ def _count(text: str, name: str) -> int:
 
 
 def _add_store(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", type=Path, default=Path(DEFAULT_STORE), help=f"the store (default {DEFAULT_STORE})")
+    parser.add_argument(
+        "--out", type=Path, default=Path(DEFAULT_STORE), help=f"the store (default {DEFAULT_STORE})"
+    )
 
 
 def _add_json(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,16 @@ from typing import final
 from sim.cell import MAX_SAMPLES, check_seed, check_shape
 from sim.errors import SimError
 from sim.protocol.registry import PROTOCOLS
-from sim.schedule import LABELS, SCHEDULES, TEACHERS, CrossEntropy, LowDegreeCurriculum, OneShot, Progressive, Schedule
+from sim.schedule import (
+    SCHEDULES,
+    TEACHERS,
+    CrossEntropy,
+    LowDegreeCurriculum,
+    OneShot,
+    Progressive,
+    Schedule,
+    checked_labels,
+)
 from theory.walsh import suggested_bias, suggested_count, threshold_count
 
 MAX_REPLICATES = 100_000
@@ -81,17 +90,18 @@ class GridOptions:
     def schedule_list(self, k: int) -> list[Schedule]:
         """The schedules at one k, in the order given."""
         result: list[Schedule] = []
+        labels = None if self.labels is None else checked_labels(self.labels)
         for name in dict.fromkeys(self.schedules):
             match name:
                 case "cross-entropy":
                     result.append(CrossEntropy())
                 case "one-shot":
                     errors = self.teacher_errors or (str(Fraction(k, 2)),)
-                    result += [OneShot(_exponent(error), self.labels or "hard") for error in errors]
+                    result += [OneShot(_exponent(error), labels or "hard") for error in errors]
                 case "progressive":
                     teacher = self.teacher or "equal"
                     width = 0 if teacher == "equal" else self.teacher_width or DEFAULT_TEACHER_WIDTH
-                    result.append(Progressive(teacher, self.labels or "logits", width))
+                    result.append(Progressive(teacher, labels or "logits", width))
                 case _:
                     degree = 1 if self.degree is None else self.degree
                     if degree > k:
@@ -116,8 +126,8 @@ class GridOptions:
         return threshold_count(n, self.bias)
 
     def _check_choices(self) -> None:
-        if self.labels is not None and self.labels not in LABELS:
-            raise SimError(f"labels {self.labels!r} are unknown: use one of {', '.join(LABELS)}")
+        if self.labels is not None:
+            checked_labels(self.labels)
         if self.teacher is not None and self.teacher not in TEACHERS:
             raise SimError(f"teacher {self.teacher!r} is unknown: use one of {', '.join(TEACHERS)}")
 
@@ -131,7 +141,12 @@ class GridOptions:
                 lambda: "progressive" in self.schedules and self.teacher not in (None, "equal"),
                 "a phase-1 teacher",
             ),
-            ("--teacher-error", self.teacher_errors, lambda: "one-shot" in self.schedules, "schedule one-shot"),
+            (
+                "--teacher-error",
+                self.teacher_errors,
+                lambda: "one-shot" in self.schedules,
+                "schedule one-shot",
+            ),
             ("--degree", self.degree, lambda: "low-degree" in self.schedules, "schedule low-degree"),
             (
                 "--labels",
@@ -151,7 +166,9 @@ def _exponent(text: str) -> Fraction | None:
     try:
         return Fraction(text)
     except (ValueError, ZeroDivisionError) as error:
-        raise SimError(f"teacher error {text!r} is not a number: give exponents c such as 0.5,1 or inf") from error
+        raise SimError(
+            f"teacher error {text!r} is not a number: give exponents c such as 0.5,1 or inf"
+        ) from error
 
 
 def default_figure(store: Path) -> Path:

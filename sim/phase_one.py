@@ -28,7 +28,10 @@ def draw_teacher(cell: Cell, schedule: Progressive, replicate: int) -> PhaseOneT
     signs = kernels.draw_signs(streams.key(cell.id, "teacher weights"), replicate, pairs * cell.n)
     steps = kernels.draw_integers(streams.key(cell.id, "teacher biases"), replicate, pairs, 2 * cell.k - 1)
     return PhaseOneTeacher(
-        cell.n, streams.draw_support(cell.id, cell.n, cell.k), signs.numpy().reshape(pairs, cell.n), steps.numpy()
+        cell.n,
+        streams.draw_support(cell.id, cell.n, cell.k),
+        signs.numpy().reshape(pairs, cell.n),
+        steps.numpy(),
     )
 
 
@@ -77,4 +80,6 @@ def gradients(
 
 def seconds_per_sample(cell: Cell, schedule: Progressive) -> float:
     """Expected seconds of one sample on one thread; for plans only."""
-    return 2e-8 + 1.5e-9 * cell.n + cell.n * schedule.teacher_width / 2 * 3e-11 + schedule.teacher_width * 1e-9
+    return (
+        2e-8 + 1.5e-9 * cell.n + cell.n * schedule.teacher_width / 2 * 3e-11 + schedule.teacher_width * 1e-9
+    )

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from sim import phase_one, streams
+from sim import phase_one
 from sim.cell import MAX_SAMPLES, Cell
 from sim.errors import SimError
 from sim.options import PHASE_ONE_SAMPLES, GridOptions
@@ -44,7 +44,14 @@ def plan(options: GridOptions) -> list[tuple[Cell, Json]]:
                 q = options.threshold(n, k)
                 samples = options.samples or horizon(n, k, q, schedule, options.delta, options.resolution)
                 cell = Cell(
-                    PROTOCOLS[options.protocol].tag(), n, k, q, schedule, samples, options.resolution, options.seed
+                    PROTOCOLS[options.protocol].tag(),
+                    n,
+                    k,
+                    q,
+                    schedule,
+                    samples,
+                    options.resolution,
+                    options.seed,
                 )
                 planned.append((cell, theory_of(cell, options.delta, options.replicates)))
     return planned
@@ -98,7 +105,9 @@ def theory_of(cell: Cell, delta: float, replicates: int) -> Json:
         return common | {
             "labels": target.describe(),
             "bounds": [],
-            "prediction": _prediction(1.0, 1.0, 1.0, "All coordinates are the support: every student succeeds."),
+            "prediction": _prediction(
+                1.0, 1.0, 1.0, "All coordinates are the support: every student succeeds."
+            ),
         }
     prediction = Prediction(cell.n, cell.q, target)
     return common | {
@@ -143,7 +152,8 @@ def _drawn_teachers(cell: Cell, schedule: Progressive, replicates: int) -> Json:
     A student succeeds in the limit iff the exact population gradient of its own teacher singles out the support.
     With leakage that is known for logits only; for hard labels nothing is claimed.
     """
-    exact = schedule.labels == "logits" or schedule.teacher == "phase-1-projected"
+    projected = schedule.teacher == "phase-1-projected"
+    exact = projected or schedule.labels == "logits"
     models = [_student(cell, schedule, replicate) for replicate in range(replicates)] if exact else []
     plateau = [limit for _, limit in models]
     at_horizon = [success(cell.samples) for success, _ in models]
@@ -152,8 +162,8 @@ def _drawn_teachers(cell: Cell, schedule: Progressive, replicates: int) -> Json:
         return float(np.mean([success(B) for success, _ in models]))
 
     return {
-        "labels": f"The labels are the {schedule.labels} of the exact phase-1 teacher of width {schedule.teacher_width}, "
-        f"{'its leakage dropped' if schedule.teacher == 'phase-1-projected' else 'with its leakage off the support'}.",
+        "labels": f"The labels are the {schedule.labels} of the exact phase-1 teacher of width "
+        f"{schedule.teacher_width}, its leakage off the support {'dropped' if projected else 'kept'}.",
         "bounds": [],
         "prediction": _prediction(
             _first(average, 0.5, cell.samples) if exact else math.inf,
@@ -182,8 +192,8 @@ def _student(cell: Cell, schedule: Progressive, replicate: int) -> tuple[Callabl
 def _first(curve: Callable[[float], float], probability: float, limit: int) -> float:
     """Least power of 2^(1/8) up to `limit` at which the curve reaches the probability; inf if none does."""
     for j in range(8 * limit.bit_length() + 1):
-        B = 2.0 ** (j / 8)
-        if B <= limit and curve(B) >= probability:
+        B = math.pow(2, j / 8)
+        if limit >= B and curve(B) >= probability:
             return B
     return math.inf
 

@@ -20,7 +20,7 @@ from typing import final
 
 from sim.cell import Cell
 from sim.errors import SimError, WorkerError
-from sim.protocol.base import Payload, Protocol
+from sim.protocol.base import Payload
 from sim.protocol.registry import protocol_of
 from sim.store import Store
 
@@ -189,5 +189,7 @@ def worker_count(wanted: int | None) -> int:
     if wanted is None:
         return available
     if not 1 <= wanted <= available:
-        raise SimError(f"workers {wanted} are not allowed: this machine has {available}, give 1 to {available}")
+        raise SimError(
+            f"workers {wanted} are not allowed: this machine has {available}, give 1 to {available}"
+        )
     return wanted

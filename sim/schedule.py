@@ -10,12 +10,12 @@ with equal coefficients therefore take all their signs to be +1.
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, final, get_args
 
 from sim.errors import SimError
-from theory.targets import EqualTeacher, LeakyTeacher, LowDegree, Parity, Target, leaky_error
+from theory.targets import EqualTeacher, Labels, LeakyTeacher, LowDegree, Parity, Target, leaky_error
 
-LABELS = ("logits", "hard")
+LABELS: tuple[Labels, ...] = get_args(Labels)
 TEACHERS = ("equal", "phase-1", "phase-1-projected")
 MAX_TEACHER_WIDTH = 4096
 
@@ -75,13 +75,13 @@ class OneShot(Schedule):
     """
 
     exponent: Fraction | None
-    labels: str = "hard"
+    labels: Labels = "hard"
     name: ClassVar[str] = "one-shot"
 
     def __post_init__(self) -> None:
         if self.exponent is not None and not 0 < self.exponent <= 16:
             raise SimError(f"teacher error exponent {self.exponent} is not allowed: give 0 < c <= 16, or inf")
-        _check_labels(self.labels)
+        checked_labels(self.labels)
 
     def target(self, n: int, k: int) -> Target:
         """The leaky teacher with error n^(−c)."""
@@ -91,7 +91,10 @@ class OneShot(Schedule):
 
     def parameters(self) -> dict[str, Any]:
         """Exponent and kind of labels."""
-        return {"teacher_error": "inf" if self.exponent is None else str(self.exponent), "labels": self.labels}
+        return {
+            "teacher_error": "inf" if self.exponent is None else str(self.exponent),
+            "labels": self.labels,
+        }
 
     def label(self) -> str:
         """For example `one-shot c=2`."""
@@ -113,17 +116,19 @@ class Progressive(Schedule):
     """
 
     teacher: str = "equal"
-    labels: str = "logits"
+    labels: Labels = "logits"
     teacher_width: int = 0
     name: ClassVar[str] = "progressive"
 
     def __post_init__(self) -> None:
         if self.teacher not in TEACHERS:
             raise SimError(f"teacher {self.teacher!r} is unknown: use one of {', '.join(TEACHERS)}")
-        _check_labels(self.labels)
+        checked_labels(self.labels)
         if self.teacher == "equal":
             if self.teacher_width != 0:
-                raise SimError(f"teacher width {self.teacher_width} has no effect on the equal teacher: leave it out")
+                raise SimError(
+                    f"teacher width {self.teacher_width} has no effect on the equal teacher: leave it out"
+                )
         elif self.teacher_width % 2 or not 2 <= self.teacher_width <= MAX_TEACHER_WIDTH:
             raise SimError(
                 f"teacher width {self.teacher_width} is not allowed: give an even number from 2 to {MAX_TEACHER_WIDTH}"
@@ -186,9 +191,11 @@ def schedule_from_spec(spec: dict[str, Any]) -> Schedule:
                 return CrossEntropy()
             case "one-shot":
                 error = spec["teacher_error"]
-                return OneShot(None if error == "inf" else Fraction(error), spec["labels"])
+                return OneShot(None if error == "inf" else Fraction(error), checked_labels(spec["labels"]))
             case "progressive":
-                return Progressive(spec["teacher"], spec["labels"], spec.get("teacher_width", 0))
+                return Progressive(
+                    spec["teacher"], checked_labels(spec["labels"]), spec.get("teacher_width", 0)
+                )
             case "low-degree":
                 return LowDegreeCurriculum(spec["degree"])
             case unknown:
@@ -197,6 +204,8 @@ def schedule_from_spec(spec: dict[str, Any]) -> Schedule:
         raise SimError(f"schedule {spec!r} cannot be read: {error}") from error
 
 
-def _check_labels(labels: str) -> None:
+def checked_labels(labels: str) -> Labels:
+    """The kind of labels of this name; refuses others."""
     if labels not in LABELS:
         raise SimError(f"labels {labels!r} are unknown: use one of {', '.join(LABELS)}")
+    return labels

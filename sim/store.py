@@ -116,7 +116,8 @@ class Store:
         if rows:
             with self._transaction() as connection:
                 connection.executemany(
-                    "INSERT INTO cells VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET theory = excluded.theory", rows
+                    "INSERT INTO cells VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET theory = excluded.theory",
+                    rows,
                 )
 
     def add_records(self, cell_id: str, records: Mapping[int, Mapping[str, Any]]) -> None:
@@ -129,7 +130,9 @@ class Store:
         Raises:
             StoreError: a record is there already with another content, or the file cannot be written.
         """
-        rows = [(cell_id, replicate, canonical_json(payload)) for replicate, payload in sorted(records.items())]
+        rows = [
+            (cell_id, replicate, canonical_json(payload)) for replicate, payload in sorted(records.items())
+        ]
         present = self._payloads(cell_id)
         for _, replicate, payload in rows:
             if present.get(replicate, payload) != payload:
@@ -146,9 +149,13 @@ class Store:
         for identity, spec, theory in self._execute("SELECT id, spec, theory FROM cells"):
             cell = Cell.from_spec(json.loads(spec))
             if cell.id != identity:
-                raise StoreError(f"cell {identity[:12]} in {self.path} does not match its content: it was altered")
+                raise StoreError(
+                    f"cell {identity[:12]} in {self.path} does not match its content: it was altered"
+                )
             stored.append(StoredCell(cell, json.loads(theory)))
-        return sorted(stored, key=lambda s: (s.cell.protocol, s.cell.k, s.cell.schedule.label(), s.cell.n, s.cell.id))
+        return sorted(
+            stored, key=lambda s: (s.cell.protocol, s.cell.k, s.cell.schedule.label(), s.cell.n, s.cell.id)
+        )
 
     def find(self, prefix: str) -> StoredCell:
         """The cell whose id starts with `prefix`.
@@ -159,7 +166,9 @@ class Store:
         found = [stored for stored in self.cells() if stored.cell.id.startswith(prefix)]
         if len(found) != 1 or not prefix:
             count = "no cell" if not found else f"{len(found)} cells"
-            raise StoreError(f"cell {prefix!r} matches {count} of {self.path}: give a longer prefix of one id")
+            raise StoreError(
+                f"cell {prefix!r} matches {count} of {self.path}: give a longer prefix of one id"
+            )
         return found[0]
 
     def replicates(self, cell_id: str) -> set[int]:
@@ -168,7 +177,9 @@ class Store:
 
     def records(self, cell_id: str) -> dict[int, dict[str, Any]]:
         """Stored records of a cell by replicate, increasing."""
-        return {replicate: json.loads(payload) for replicate, payload in sorted(self._payloads(cell_id).items())}
+        return {
+            replicate: json.loads(payload) for replicate, payload in sorted(self._payloads(cell_id).items())
+        }
 
     def _payloads(self, cell_id: str) -> dict[int, str]:
         return dict(self._execute("SELECT replicate, payload FROM records WHERE cell = ?", (cell_id,)))

@@ -101,7 +101,7 @@ class CellSummary:
 
     def _against_plateau(self, plateau: dict[str, Any]) -> Judgement:
         """The measured success at the horizon against the predicted one for these very students."""
-        assert self.curve is not None and self.final_rate is not None
+        assert self.curve is not None
         predicted = float(np.mean(plateau["success_at_horizon"][: self.replicates]))
         refuting = judge(self.curve.intervals(ALPHA_CONTRADICTED)[-1], predicted, Kind.EXACT)
         if refuting.verdict is Verdict.CONTRADICTED:
@@ -157,7 +157,9 @@ class GridSummary:
         return all(cell.complete for cell in self.cells)
 
 
-def summarise(store: Store, cells: Iterable[Cell] | None = None, replicates: int | None = None) -> GridSummary:
+def summarise(
+    store: Store, cells: Iterable[Cell] | None = None, replicates: int | None = None
+) -> GridSummary:
     """Read a store.
 
     Args:

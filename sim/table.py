@@ -62,8 +62,18 @@ def _cell_table(cells: list[CellSummary], k: int, highs: list[float]) -> Table:
 
 
 def _growth_table(growths: tuple[GrowthSummary, ...]) -> Table:
-    table = Table(title="growth with n of the samples for 50 % success", title_justify="left", header_style="")
-    for name in ("k", "schedule", "law", "measured [95 % interval]", "predicted, same n", "as n → ∞", "verdict"):
+    table = Table(
+        title="growth with n of the samples for 50 % success", title_justify="left", header_style=""
+    )
+    for name in (
+        "k",
+        "schedule",
+        "law",
+        "measured [95 % interval]",
+        "predicted, same n",
+        "as n → ∞",
+        "verdict",
+    ):
         table.add_column(name, justify="left" if name in ("schedule", "law", "verdict") else "right")
     for growth in growths:
         slope = "-" if growth.fit.slope is None else f"{growth.fit.slope:.3g}"
@@ -145,7 +155,9 @@ def _cell_json(summary: CellSummary) -> dict[str, Any]:
         **cell_json(summary.cell),
         "replicates": summary.replicates,
         "samples_to_success": crossings,
-        "success_at_horizon": None if final is None else {"rate": final[0], "interval": _interval_json(final[1])},
+        "success_at_horizon": None
+        if final is None
+        else {"rate": final[0], "interval": _interval_json(final[1])},
         "theory": summary.theory,
         "verdict": summary.judgement.verdict.value,
         "reason": summary.judgement.reason,

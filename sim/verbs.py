@@ -78,7 +78,10 @@ def dry_run(options: GridOptions, out: Path, workers: int, *, as_json: bool) -> 
     done: dict[str, int] = {}
     if out.exists():
         with Store(out, write=False) as store:
-            done = {cell.id: len(store.replicates(cell.id) & set(range(options.replicates))) for cell, _ in planned}
+            done = {
+                cell.id: len(store.replicates(cell.id) & set(range(options.replicates)))
+                for cell, _ in planned
+            }
     rows = []
     for cell, _ in planned:
         missing = options.replicates - done.get(cell.id, 0)
@@ -93,7 +96,9 @@ def dry_run(options: GridOptions, out: Path, workers: int, *, as_json: bool) -> 
             f"{cell.id[:12]}  {cell.label():<44} to {si(cell.samples):>8} samples, "
             f"{missing} replicates to run, about {duration(seconds)}"
         )
-    print(f"{len(rows)} cells, about {duration(total)} of work, {duration(total / workers)} on {workers} workers")
+    print(
+        f"{len(rows)} cells, about {duration(total)} of work, {duration(total / workers)} on {workers} workers"
+    )
     return EXIT_CONSISTENT
 
 
@@ -102,7 +107,11 @@ def status(out: Path, *, as_json: bool) -> int:
     with Store(out, write=False) as store:
         rows = [(stored.cell, len(store.replicates(stored.cell.id))) for stored in store.cells()]
     if as_json:
-        print(json.dumps({"cells": [{**cell_json(cell), "replicates": count} for cell, count in rows]}, indent=2))
+        print(
+            json.dumps(
+                {"cells": [{**cell_json(cell), "replicates": count} for cell, count in rows]}, indent=2
+            )
+        )
         return EXIT_CONSISTENT
     for cell, count in rows:
         print(f"{cell.id[:12]}  {cell.label():<44} to {si(cell.samples):>8} samples, {count} replicates")
@@ -136,7 +145,9 @@ def explain(out: Path, prefix: str, *, as_json: bool) -> int:
     print(f"labels: {cell.theory['labels']}")
     print(f"signal: {cell.theory['signal']}")
     for bound in cell.theory["bounds"]:
-        print(f"{bound['kind']} bound {bound['name']}: {si(float(bound['samples']))} samples. {bound['statement']}")
+        print(
+            f"{bound['kind']} bound {bound['name']}: {si(float(bound['samples']))} samples. {bound['statement']}"
+        )
     prediction = cell.theory["prediction"]
     print(
         f"predicted: 50 % at {si(float(prediction['half']))}, {cell.high:.0%} at {si(float(prediction['high']))}, "

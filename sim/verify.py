@@ -22,7 +22,9 @@ class Report:
     def add(self, subject: str, problem: str | None) -> None:
         """One check; `problem` is None where it holds."""
         self.failures += problem is not None
-        self.lines.append(f"{'ok  ' if problem is None else 'FAIL'}  {subject}{'' if problem is None else ': ' + problem}")
+        self.lines.append(
+            f"{'ok  ' if problem is None else 'FAIL'}  {subject}{'' if problem is None else ': ' + problem}"
+        )
 
 
 def verify_store(store: Store, replicates: int, seconds: float) -> Report:
@@ -55,7 +57,9 @@ def _verify_cell(store: Store, stored: StoredCell, replicates: int, seconds: flo
         report.add(f"{name}: theory", str(error))
     expected = protocol_of(cell).seconds(cell)
     if expected > seconds:
-        report.lines.append(f"skip  {name}: a replicate takes about {expected:.0f} s, more than --seconds {seconds:g}")
+        report.lines.append(
+            f"skip  {name}: a replicate takes about {expected:.0f} s, more than --seconds {seconds:g}"
+        )
         return
     for replicate in list(records)[:replicates]:
         record = protocol_of(cell).run(cell, [replicate], 1, lambda share: None)[replicate]

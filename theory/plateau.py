@@ -77,7 +77,9 @@ class LeakyStep:
         sigma = math.sqrt(self.variance_out / B)
         # The product over coordinates as a sum of logarithms, on a table in `smallest`: it is smooth and increasing.
         table = np.linspace(0.0, float(smallest.max()), 512)
-        inside = ndtr((table[:, None] - self.mean_out) / sigma) - ndtr((-table[:, None] - self.mean_out) / sigma)
+        inside = ndtr((table[:, None] - self.mean_out) / sigma) - ndtr(
+            (-table[:, None] - self.mean_out) / sigma
+        )
         with np.errstate(divide="ignore"):
             product = np.exp(np.log(np.maximum(inside, 0.0)).sum(axis=1))
         return float(np.interp(smallest, table, product).mean())

@@ -25,7 +25,9 @@ class Protocol(ABC):
         return f"{cls.name}/{cls.version}"
 
     @abstractmethod
-    def run(self, cell: Cell, replicates: Sequence[int], threads: int, progress: Progress) -> dict[int, Payload]:
+    def run(
+        self, cell: Cell, replicates: Sequence[int], threads: int, progress: Progress
+    ) -> dict[int, Payload]:
         """Records of the given replicates; each depends on (cell, replicate) only."""
 
     @abstractmethod

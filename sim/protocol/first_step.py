@@ -40,7 +40,9 @@ class FirstStep(Protocol):
     name: ClassVar[str] = "first-step"
     version: ClassVar[int] = 1
 
-    def run(self, cell: Cell, replicates: Sequence[int], threads: int, progress: Progress) -> dict[int, Payload]:
+    def run(
+        self, cell: Cell, replicates: Sequence[int], threads: int, progress: Progress
+    ) -> dict[int, Payload]:
         """Records: `success`, one character 0 or 1 for each B of the grid, and `digest` of all gradient sums."""
         torch.set_num_threads(threads)
         grid = record_grid(cell.samples, cell.resolution)
@@ -85,18 +87,21 @@ class FirstStep(Protocol):
         before: Tensor | int = 0
         start = 0
         for points in _calls(grid, self.seconds(cell) / cell.samples * len(replicates) / threads):
-            sums = before + kernels.first_step(
-                streams.key(cell.id, "data"),
-                torch.tensor(replicates),
-                weights,
-                q,
-                torch.tensor(support),
-                channels.tables,
-                records=torch.tensor(points),
-                start=start,
-                mixture=channels.mixture,
-                threads=threads,
-            ).sums
+            sums = (
+                before
+                + kernels.first_step(
+                    streams.key(cell.id, "data"),
+                    torch.tensor(replicates),
+                    weights,
+                    q,
+                    torch.tensor(support),
+                    channels.tables,
+                    records=torch.tensor(points),
+                    start=start,
+                    mixture=channels.mixture,
+                    threads=threads,
+                ).sums
+            )
             before, start = sums[-1], points[-1]
             kept.append(sums[[p for p, point in enumerate(points) if point in recorded]])
             progress(start / grid[-1])
