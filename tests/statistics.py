@@ -1,4 +1,4 @@
-"""Assertions about randomness: they declare how often they fail by chance, and check that they can fail at all.
+"""Assertions about randomness: they declare how often they fail by chance, and check that they could fail.
 
 Each assertion is a test of a null hypothesis with an explicit *rate*: a rigorous bound, at any sample size,
 of the probability that it fails although the hypothesis is true (1e-6 by default).  Before looking at the

@@ -67,16 +67,12 @@ def chernoff_rate(law: Law, threshold: Fraction) -> flint.arb:
         return tight(lambda: -ball(masses[top]).log())
     multiplier = Fraction(_optimal_multiplier(masses, float(threshold), float(mean), float(top)))
 
-    def exponent() -> flint.arb:
-        # relative to the threshold, so that nothing overflows and little cancels
-        total = sum(
-            (ball(p) * ball(multiplier * (v - threshold)).exp() for v, p in masses.items()),
-            start=flint.arb(0),
-        )
-        return -total.log()
-
+    # relative to the threshold, so that nothing overflows and little cancels
+    shifted = [(p, multiplier * (v - threshold)) for v, p in masses.items()]
     try:
-        rate = tight(exponent, limit=1 << 12)
+        rate = tight(
+            lambda: -sum((ball(p) * ball(t).exp() for p, t in shifted), flint.arb(0)).log(), limit=1 << 12
+        )
     except PrecisionError:
         return flint.arb(0)
     return rate if rate > 0 else flint.arb(0)
@@ -133,19 +129,19 @@ def _positive(**values: Real) -> None:
 def _optimal_multiplier(masses: Law, threshold: float, mean: float, top: float) -> float:
     """The l > 0 with E~ Z = threshold under weights p e^(l z), by bisection in floats."""
     logs = [(float(v), math.log(p.numerator) - math.log(p.denominator)) for v, p in masses.items()]
-
-    def tilted_mean(multiplier: float) -> float:
-        exponents = [log + multiplier * (v - top) for v, log in logs]
-        largest = max(exponents)
-        weights = [math.exp(e - largest) for e in exponents]
-        return sum(v * w for (v, _), w in zip(logs, weights, strict=True)) / sum(weights)
-
     scale = top - mean
     high = 1.0 / scale
-    while tilted_mean(high) < threshold and high * scale < 1e6:
+    while _tilted_mean(logs, high, top) < threshold and high * scale < 1e6:
         high *= 2
     low = 0.0
     for _ in range(60):
         middle = (low + high) / 2
-        low, high = (middle, high) if tilted_mean(middle) < threshold else (low, middle)
+        low, high = (middle, high) if _tilted_mean(logs, middle, top) < threshold else (low, middle)
     return (low + high) / 2
+
+
+def _tilted_mean(logs: list[tuple[float, float]], multiplier: float, top: float) -> float:
+    exponents = [log + multiplier * (v - top) for v, log in logs]
+    largest = max(exponents)
+    weights = [math.exp(e - largest) for e in exponents]
+    return sum(v * w for (v, _), w in zip(logs, weights, strict=True)) / sum(weights)

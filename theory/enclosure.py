@@ -84,7 +84,8 @@ def lower(value: Real) -> float:
 
     Minus infinity if the ball is not bounded below.
     """
-    return -upper(-ball(value))
+    with precision(max(128, flint.ctx.prec)):
+        return -_upper_end(ball(value).neg(exact=True))
 
 
 def upper(value: Real) -> float:
@@ -92,11 +93,14 @@ def upper(value: Real) -> float:
 
     Infinity if the ball is not bounded above.
     """
-    number = ball(value)
+    with precision(max(128, flint.ctx.prec)):
+        return _upper_end(ball(value))
+
+
+def _upper_end(number: flint.arb) -> float:
     if not number.is_finite():
         return -math.inf if bool(number < 0) and number.is_exact() else math.inf
-    with precision(max(64, flint.ctx.prec)):
-        end = number.upper()  # an exact dyadic number, rounded towards +infinity
+    end = number.upper()  # an exact dyadic number, rounded towards +infinity
     mantissa, exponent = (int(part) for part in end.man_exp())
     size = mantissa.bit_length() + exponent
     if mantissa == 0:

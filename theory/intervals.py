@@ -1,4 +1,4 @@
-"""Intervals for success probabilities, at a fixed or at any sample size, and for the B where success reaches p.
+"""Intervals for success probabilities, at fixed or any sample sizes, and for the B where success reaches p.
 
 All of them hold in finite samples; none uses a normal approximation.  Ends are rounded outwards.
 """

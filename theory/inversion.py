@@ -7,6 +7,7 @@ import itertools
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 import flint
 
@@ -29,75 +30,77 @@ def tilt_for(masses: Masses, mean: Fraction, count: int) -> Fraction:
     values = [m for m, _ in masses]
     slack = Fraction(values[-1] - values[0], 4 * count)
     target = float(min(max(mean, values[0] + slack), values[-1] - slack))
-    logs = [math.log(p.numerator) - math.log(p.denominator) for _, p in masses]
-    low, high = -750.0, 750.0
-
-    def tilted_mean(t: float) -> float:
-        exponents = [log + t * m for m, log in zip(values, logs, strict=True)]
-        largest = max(exponents)
-        weights = [math.exp(e - largest) for e in exponents]
-        return sum(m * w for m, w in zip(values, weights, strict=True)) / sum(weights)
-
+    logs = [(m, math.log(p.numerator) - math.log(p.denominator)) for m, p in masses]
+    low, high = -700.0, 700.0
     for _ in range(80):
         middle = (low + high) / 2
-        low, high = (middle, high) if tilted_mean(middle) < target else (low, middle)
+        largest = max(log + middle * m for m, log in logs)
+        weights = [(m - target, math.exp(log + middle * m - largest)) for m, log in logs]
+        low, high = (middle, high) if sum(m * w for m, w in weights) < 0 else (low, middle)
     # 30 bits are plenty, the optimum is flat; a short rational keeps the exact tilted law cheap
-    mantissa, exponent = math.frexp(math.exp(min(max((low + high) / 2, -700.0), 700.0)))
+    mantissa, exponent = math.frexp(math.exp((low + high) / 2))
     return Fraction(round(mantissa * (1 << 30)), 1 << 30) * Fraction(2) ** exponent
 
 
 @dataclass(frozen=True)
 class TiltedLaw:
-    """p~_m = p_m r^m / f(r) as exact integer weights over their sum, with the moments for error bounds."""
+    """p~_m = p_m r^m / f(r) as exact integer weights over their sum, with the moments for error bounds.
+
+    Everything is kept in integers: rationals of this size spend their time on common divisors.
+    """
 
     weights: tuple[tuple[int, int], ...]
     total: int
-    normaliser: Fraction  # f(r)
+    scale: int  # f(r) = total / scale
 
-    @property
-    def mean(self) -> Fraction:
-        """Tilted mean of one term."""
-        return Fraction(sum(m * w for m, w in self.weights), self.total)
+    @cached_property
+    def first(self) -> int:
+        """Tilted mean of a term, times `total`."""
+        return sum(m * w for m, w in self.weights)
 
-    @property
-    def variance(self) -> Fraction:
-        """Tilted variance of one term."""
-        return Fraction(sum(m * m * w for m, w in self.weights), self.total) - self.mean**2
+    @cached_property
+    def spread_squared(self) -> int:
+        """Tilted variance of a term, times `total` squared."""
+        return sum(m * m * w for m, w in self.weights) * self.total - self.first**2
 
-    @property
-    def radius(self) -> Fraction:
-        """Largest distance of a value from the tilted mean."""
-        return max(self.mean - self.weights[0][0], self.weights[-1][0] - self.mean)
+    @cached_property
+    def variance(self) -> float:
+        """Tilted variance of a term, as a float for the choice of sizes."""
+        return self.spread_squared / self.total**2
+
+    @cached_property
+    def radius(self) -> int:
+        """Largest distance of a value from the tilted mean, rounded up."""
+        top, bottom = self.weights[-1][0], self.weights[0][0]
+        return max(
+            -((self.first - top * self.total) // self.total),
+            -((bottom * self.total - self.first) // self.total),
+        )
+
+    @cached_property
+    def kappa(self) -> tuple[int, int]:
+        """(u, v), kappa = u/v with 1 - |f~(e^it)|^2 >= kappa sin^2(t/2) for all t; 0 for a single value."""
+        by_difference: dict[int, int] = {}
+        for (low, u), (high, v) in itertools.combinations(self.weights, 2):
+            by_difference[high - low] = by_difference.get(high - low, 0) + 4 * u * v
+        if 1 in by_difference or not by_difference:
+            return by_difference.get(1, 0), self.total**2
+        divisor, coefficients = 0, dict[int, int]()
+        for difference in sorted(by_difference, key=lambda d: -by_difference[d]):
+            divisor, old, new = _bezout(divisor, difference)
+            coefficients = {d: old * u for d, u in coefficients.items()} | {difference: new}
+            if divisor == 1:
+                break
+        share = sum(Fraction(u * u * self.total**2, by_difference[d]) for d, u in coefficients.items())
+        return Fraction(share).denominator, Fraction(share).numerator
 
 
 def tilted(masses: Masses, tilt: Fraction) -> TiltedLaw:
     """Return the law tilted by r = tilt > 0, exactly."""
     a, b, top = tilt.numerator, tilt.denominator, masses[-1][0]
-    scale = math.lcm(*(p.denominator for _, p in masses))
-    weights = tuple((m, int(p * scale) * a**m * b ** (top - m)) for m, p in masses)
-    total = sum(w for _, w in weights)
-    return TiltedLaw(weights, total, Fraction(total, scale * b**top))
-
-
-def _spread(law: TiltedLaw) -> Fraction:
-    """kappa with 1 - |f~(e^it)|^2 >= kappa sin^2(t/2) for all t, exact; 0 for a law with a single value."""
-    by_difference: dict[int, int] = {}
-    for (low, u), (high, v) in itertools.combinations(law.weights, 2):
-        by_difference[high - low] = by_difference.get(high - low, 0) + 4 * u * v
-    square = law.total**2
-    adjacent = Fraction(by_difference.get(1, 0), square)
-    divisor, coefficients = 0, dict[int, int]()
-    for difference in sorted(by_difference, key=lambda d: -by_difference[d]):
-        divisor, old, new = _bezout(divisor, difference)
-        coefficients = {d: old * u for d, u in coefficients.items()} | {difference: new}
-        if divisor == 1:
-            break
-    if divisor != 1:
-        return adjacent
-    chained = 1 / sum(
-        (Fraction(u * u * square, by_difference[d]) for d, u in coefficients.items()), Fraction(0)
-    )
-    return max(adjacent, chained)
+    common = math.lcm(*(p.denominator for _, p in masses))
+    weights = tuple((m, p.numerator * (common // p.denominator) * a**m * b ** (top - m)) for m, p in masses)
+    return TiltedLaw(weights, sum(w for _, w in weights), common * b**top)
 
 
 def _bezout(a: int, b: int) -> tuple[int, int, int]:
@@ -118,7 +121,6 @@ class Plan:
     first: int  # the window is first .. first + size - 1
     size: int
     kept: int  # frequencies 0 .. kept are summed
-    spread: Fraction
     outside: flint.arb  # bound of the mass outside the window
 
     @classmethod
@@ -128,15 +130,18 @@ class Plan:
         Raises TheoryError if more than MAX_FREQUENCIES frequencies would be needed.
         """
         top = count * law.weights[-1][0]
-        centre, variance = count * law.mean, float(count * law.variance)
+        centre = count * law.first // law.total
         level = (goal + 2) * math.log(2.0)
-        reach = math.ceil(1.0001 * (math.sqrt(2 * variance * level) + 0.6667 * float(law.radius) * level)) + 1
-        first, last = max(0, math.floor(centre) - reach), min(top, math.ceil(centre) + reach)
+        reach = (
+            math.ceil(1.0001 * (math.sqrt(2 * count * law.variance * level) + 0.6667 * law.radius * level))
+            + 2
+        )
+        first, last = max(0, centre - reach), min(top, centre + reach)
         size = last - first + 1
-        spread = _spread(law)
         kept = size // 2
-        if spread:
-            needed = 2.0001 * (level + math.log(2 + math.log(size))) / float(count * spread)
+        kappa = law.kappa[0] / law.kappa[1]
+        if kappa > 0:
+            needed = 2.0001 * (level + math.log(2 + math.log(size))) / (count * kappa)
             if needed < 1:
                 kept = min(kept, math.ceil(size * math.asin(math.sqrt(needed)) / math.pi))
         if kept > MAX_FREQUENCIES:
@@ -147,30 +152,37 @@ class Plan:
         bits = goal + 2 * count.bit_length() + size.bit_length() + 48
         with precision(64):
             outside = flint.arb(0)
-            for gap, covered in ((centre - first + 1, first == 0), (last + 1 - centre, last == top)):
+            mean = ball(law.first) * count / law.total
+            variance = ball(law.spread_squared) * count / law.total**2
+            for gap, covered in ((mean - first + 1, first == 0), (last + 1 - mean, last == top)):
                 if not covered:
-                    share = 2 * (count * law.variance + law.radius * gap / 3)
-                    outside += (-ball(gap * gap / share)).exp()
-        return cls(law, count, bits, first, size, kept, spread, outside)
+                    outside += (-(gap * gap) / (2 * (variance + law.radius * gap / 3))).exp()
+        return cls(law, count, bits, first, size, kept, outside)
 
-    def transform(self, j: int) -> flint.acb:
-        """Return f~(e^(2 pi i j/N))^B at the present precision."""
-        sine, cosine = flint.arb.sin_cos_pi_fmpq(flint.fmpq(2 * j, self.size))
-        z = flint.acb(cosine, sine)
-        value, previous = flint.acb(0), None
+    def transform(self, root: flint.acb) -> flint.acb:
+        """Return f~(z)^B at the present precision."""
+        value, previous = flint.acb(0), self.law.weights[-1][0]
         for m, weight in reversed(self.law.weights):
-            if previous is not None:
-                value *= z ** (previous - m)
+            if previous != m:
+                value *= root ** (previous - m)
             value += weight
             previous = m
+        if previous:
+            value *= root**previous
         return (value / self.law.total) ** self.count
+
+    def root(self, numerator: int) -> flint.acb:
+        """Return e^(2 pi i numerator / N), from the exact fraction."""
+        sine, cosine = flint.arb.sin_cos_pi_fmpq(flint.fmpq(2 * (numerator % self.size), self.size))
+        return flint.acb(cosine, sine)
 
     def dropped_transform(self) -> flint.arb:
         """Bound of the dropped frequencies' |f~|^B, which holds for each and for their mean."""
         if self.kept >= self.size // 2:
             return flint.arb(0)
         sine = flint.arb.sin_pi_fmpq(flint.fmpq(self.kept + 1, self.size))
-        return (-(ball(self.count * self.spread) * sine * sine) / 2).exp()
+        kappa = ball(self.law.kappa[0]) / self.law.kappa[1]
+        return (-(self.count * kappa * sine * sine) / 2).exp()
 
     def dropped_kernel(self) -> flint.arb:
         """Bound of what they add to a sum of monotone weights <= 1: |kernel_j| <= 1/sin(pi j/N) <= N/2j."""
@@ -178,21 +190,17 @@ class Plan:
 
 
 def lattice_probability(
-    masses: Masses,
-    count: int,
-    low: int,
-    high: int,
-    tilt: Fraction,
-    side: int,
-    bits: int,
+    masses: Masses, count: int, low: int, high: int, tilt: Fraction, side: int, bits: int
 ) -> flint.arb:
-    """Return P(low <= M <= high) to relative 2^-bits; side: +1 anchors at low, -1 at high, 0 is no tilt."""
+    """Return P(low <= M <= high) to relative 2^-bits; side: +1 anchors at low, -1 at high, 0 is no tilt.
+
+    Raises PrecisionError if the probability is too small for the tilt that was chosen.
+    """
     law = tilted(masses, tilt)
-    scale = max(0, int(math.log2(float(count * law.variance) + 1.0))) // 2
+    scale = max(0, int(math.log2(count * law.variance + 1.0))) // 2
     result = flint.arb(0)
     for attempt in range(_ROUNDS):
-        goal = (bits + scale + 12) << attempt
-        plan = Plan.make(law, count, goal)
+        plan = Plan.make(law, count, (bits + scale + 12) << attempt)
         with precision(plan.bits):
             result = _anchored(plan, low, high, tilt, side)
         if result.is_finite() and result.rel_accuracy_bits() >= bits and bool(result > 0):
@@ -201,38 +209,43 @@ def lattice_probability(
 
 
 def _anchored(plan: Plan, low: int, high: int, tilt: Fraction, side: int) -> flint.arb:
-    low_in, high_in = max(low, plan.first), min(high, plan.first + plan.size - 1)
     # mass outside the window is missing from the exact sum, or folded into it: at most `outside` either way
     slack = plan.outside + plan.dropped_kernel()
-    error = hull(-slack, slack)
-    total = flint.arb(0)
-    if low_in <= high_in:
-        anchor = low_in if side >= 0 else high_in
-        for j in range(plan.kept + 1):
-            term = (plan.transform(j) * _kernel(plan, low_in, high_in, tilt, side, j)).real
-            total += term if j == 0 or 2 * j == plan.size else 2 * term
-        total /= plan.size
-        if anchor != (low if side >= 0 else high):
-            total *= ball(tilt) ** -(anchor - (low if side >= 0 else high))
-    total += error
+    total = hull(-slack, slack)
+    first, last = max(low, plan.first), min(high, plan.first + plan.size - 1)
+    ratio = ball(tilt) ** -side  # weights ratio^0, ratio^1, ... away from the anchor, at most 1
+    if first <= last:
+        inner = _windowed(plan, first, last, ratio, side)
+        total += inner * ratio ** (first - low if side >= 0 else high - last)
     if not side:
         return total
-    factor = ball(plan.law.normaliser) ** plan.count * ball(tilt) ** -(low if side > 0 else high)
-    return factor * total
+    factor = (ball(plan.law.total) / plan.law.scale) ** plan.count
+    return factor * ball(tilt) ** -(low if side > 0 else high) * total
 
 
-def _kernel(plan: Plan, low: int, high: int, tilt: Fraction, side: int, j: int) -> flint.acb:
-    """sum_{s=low}^{high} r^-(s - anchor) e^(-2 pi i j s/N), in closed form."""
-    length = high - low + 1
-    if j == 0 and not side:
-        return flint.acb(length)
+def _windowed(plan: Plan, first: int, last: int, ratio: flint.arb, side: int) -> flint.arb:
+    """sum_s ratio^|s - anchor| P~(M = s mod N) over first..last, from the kept frequencies.
 
-    def phase(steps: int) -> flint.acb:
-        sine, cosine = flint.arb.sin_cos_pi_fmpq(flint.fmpq(-2 * (j * steps % plan.size), plan.size))
-        return flint.acb(cosine, sine)
+    The kernel sum_s ratio^|s - anchor| e^(-2 pi i j s/N) is a geometric sum, taken from the anchor on.
+    """
+    direction, anchor, length = (1, first, last - first + 1) if side >= 0 else (-1, last, last - first + 1)
+    power, total = ratio**length, flint.arb(0)
+    for j in range(plan.kept + 1):
+        if j == 0 and not side:
+            total += length
+            continue
+        step, start = plan.root(-j * direction), plan.root(-j * anchor)
+        kernel = start * (1 - power * plan.root(-j * direction * length)) / (1 - ratio * step)
+        term = (plan.transform(plan.root(j)) * kernel).real
+        total += term if j == 0 or 2 * j == plan.size else 2 * term
+    return total / plan.size
 
-    if side >= 0:
-        ratio = ball(tilt) ** -1
-        return phase(low) * (1 - ratio**length * phase(length)) / (1 - ratio * phase(1))
-    ratio = ball(tilt)
-    return phase(high) * (1 - ratio**length * phase(-length)) / (1 - ratio * phase(-1))
+
+def concentration(masses: Masses, count: int, tilt: Fraction) -> flint.arb:
+    """Return Q with P~(S = s) <= Q for every s: the mean of |f~|^B over the N-th roots of unity, any N."""
+    plan = Plan.make(tilted(masses, tilt), count, 20)
+    with precision(plan.bits):
+        total = flint.arb(1)
+        for j in range(1, plan.kept + 1):
+            total += (1 if 2 * j == plan.size else 2) * abs(plan.transform(plan.root(j)))
+        return total / plan.size + plan.dropped_transform()

@@ -33,13 +33,13 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import flint
 
 from theory.enclosure import precision
 from theory.errors import Number, TheoryError, integer, probability, rational
-from theory.inversion import Masses, Plan, lattice_probability, tilt_for, tilted
+from theory.inversion import Masses, concentration, lattice_probability, tilt_for
 
 DEFAULT_BITS = 64
 MAX_TOP = 4096
@@ -77,7 +77,7 @@ class Lattice:
         """Largest m."""
         return self.masses[-1][0]
 
-    @property
+    @cached_property
     def mean(self) -> Fraction:
         """Exact mean of m."""
         return sum((m * p for m, p in self.masses), Fraction(0))
@@ -164,12 +164,7 @@ class LatticeSum:
         probability of a sum, and folding modulo N cannot lower one: `P~(S = s) <= 1/N sum_j |f~(e^(2 pi i
         j/N))|^B`. Kind: upper, within a factor 1 + 2^-20 of the largest Fourier bound.
         """
-        plan = Plan.make(tilted(self._masses, tilt), self.count, 20)
-        with precision(plan.bits):
-            total = flint.arb(1)
-            for j in range(1, plan.kept + 1):
-                total += (1 if 2 * j == plan.size else 2) * abs(plan.transform(j))
-            return total / plan.size + plan.dropped_transform()
+        return concentration(self._masses, self.count, tilt)
 
 
 @lru_cache(maxsize=4096)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, final
 import flint
 
 from theory import errors
-from theory.enclosure import Enclosure
+from theory.enclosure import Enclosure, precision
 from theory.errors import Number, TheoryError
 from theory.targets import Target
 from theory.verdict import Kind
@@ -119,7 +119,8 @@ class Bound(ABC):
         checked = self.assumptions(n, q, target)
         details: dict[str, float] = {}
         if all(assumption.holds for assumption in checked):
-            ball, details = self._evaluate(n, q, target, failure)
+            with precision(128):
+                ball, details = self._evaluate(n, q, target, failure)
         else:
             ball = flint.arb.pos_inf() if self.kind is Kind.UPPER else flint.arb(0)
         enclosure = Enclosure.of(ball)
