@@ -5,7 +5,6 @@ samples that the bit-sliced kernel would see; sums are exact integers.
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +17,7 @@ from sim.schedule import Progressive
 from theory.targets import Target
 from theory.teacher import PhaseOneTeacher
 
-CHUNK = 1 << 14
+CHUNK = 1 << 17
 """Samples handled at once."""
 
 
@@ -68,13 +67,21 @@ def gradients(
     label = teacher.integer_logits if schedule.labels == "logits" else teacher.hard_labels
     total = np.zeros(cell.n, dtype=np.int64)
     sums = np.empty((len(grid), cell.n), dtype=np.int64)
-    for p, (start, stop) in enumerate(pairwise((0, *grid))):
-        for first in range(start, stop, CHUNK):
-            inputs = kernels.draw_inputs(key, replicate, cell.n, first, min(first + CHUNK, stop)).numpy()
-            # Active iff at most q of the w_i x_i are −1, that is <w, x> >= n − 2q; float32 is exact here.
-            active = inputs.astype(np.float32) @ weights.astype(np.float32) >= cell.n - 2 * cell.q
-            total += label(inputs[active]).astype(np.int64) @ inputs[active].astype(np.int64)
-        sums[p] = total
+    p = 0
+    for first in range(0, grid[-1], CHUNK):
+        last = min(first + CHUNK, grid[-1])
+        inputs = kernels.draw_inputs(key, replicate, cell.n, first, last).numpy()
+        # Active iff at most q of the w_i x_i are −1, that is <w, x> >= n − 2q; float32 is exact here.
+        active = inputs.astype(np.float32) @ weights.astype(np.float32) >= cell.n - 2 * cell.q
+        labels = np.where(active, label(inputs), 0).astype(np.int64)
+        start = first
+        while start < last:
+            stop = min(last, grid[p])
+            total += labels[start - first : stop - first] @ inputs[start - first : stop - first].astype(np.int64)
+            start = stop
+            if stop == grid[p]:
+                sums[p] = total
+                p += 1
     return sums
 
 

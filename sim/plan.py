@@ -96,7 +96,7 @@ def theory_of(cell: Cell, delta: float, replicates: int) -> Json:
         "delta": delta,
         "replicates": replicates if target is None else 0,
         "signal": signal_sentence(cell.n, cell.q, cell.k),
-        "growth": _growth(cell.schedule, cell.k),
+        "growth": None if target is None else _growth(cell.schedule, cell.k),
     }
     if target is None:
         assert isinstance(cell.schedule, Progressive)
@@ -190,12 +190,14 @@ def _student(cell: Cell, schedule: Progressive, replicate: int) -> tuple[Callabl
 
 
 def _first(curve: Callable[[float], float], probability: float, limit: int) -> float:
-    """Least power of 2^(1/8) up to `limit` at which the curve reaches the probability; inf if none does."""
-    for j in range(8 * limit.bit_length() + 1):
-        B = math.pow(2, j / 8)
-        if limit >= B and curve(B) >= probability:
-            return B
-    return math.inf
+    """The B up to `limit` where the curve reaches the probability, by bisection in log B; inf if it does not."""
+    if curve(limit) < probability:
+        return math.inf
+    low, high = 0.0, math.log(limit)
+    while high - low > 0.01:
+        middle = (low + high) / 2
+        low, high = (low, middle) if curve(math.exp(middle)) >= probability else (middle, high)
+    return math.exp(high)
 
 
 def _growth(schedule: Schedule, k: int) -> Json:

@@ -206,13 +206,16 @@ def _growths(cells: Sequence[CellSummary]) -> Iterable[GrowthSummary]:
         curves = {s.cell.n: s.curve for s in group if s.curve is not None}
         if len(curves) < 2:
             continue
-        logarithmic = group[0].theory["growth"]["logarithmic"]
+        law = group[0].theory["growth"]
+        if law is None:  # a plateau that depends on n hides the growth
+            continue
+        logarithmic = law["logarithmic"]
         fitter = fit_logarithm if logarithmic else fit_exponent
         fit = fitter(curves, 0.5, seed=k, alpha=ALPHA_SHOWN, resamples=BOOTSTRAP_RESAMPLES)
         predicted = {s.cell.n: number(s.theory["prediction"]["half"]) for s in group}
         at_used = {n: predicted[n] for n in fit.used}
         yield GrowthSummary(
-            k, label, fit, logarithmic, _slope(at_used, logarithmic), group[0].theory["growth"]["limit"]
+            k, label, fit, logarithmic, _slope(at_used, logarithmic), law["limit"]
         )
 
 
