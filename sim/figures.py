@@ -34,12 +34,17 @@ def draw_samples(axes: Axes, cells: Sequence[CellSummary], growth: dict[str, str
     axes.set_yscale("log")
     ticks = sorted({cell.cell.n for cell in cells})
     if ticks:
+        axes.set_xlim(ticks[0] / 1.15, ticks[-1] * 1.15)
         axes.set_xticks(ticks, [str(n) for n in ticks])
         axes.set_xticks([], minor=True)
     axes.set_xlabel("n")
     axes.grid(True, which="major", linewidth=0.4, alpha=0.5)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(fontsize=8, framealpha=0.9)
+    else:
+        axes.text(
+            0.5, 0.5, "this success was not reached", transform=axes.transAxes, ha="center", va="center"
+        )
 
 
 def _draw_bounds(axes: Axes, group: Sequence[CellSummary], colour: str) -> None:
@@ -102,8 +107,9 @@ def grid_figure(summary: GridSummary) -> Figure:
             axes.set_ylabel(
                 f"samples for {highs.pop():.0%} success" if len(highs) == 1 else "samples for success"
             )
+    separator = " " if columns > 1 else "\n"
     figure.suptitle(
-        "First step of learning a k-sparse parity: measured (95 % intervals), predicted (dashed), proved (bands)",
+        f"First step on a k-sparse parity:{separator}measured with 95 % intervals, predicted (dashed), proved (bands)",
         fontsize=10,
     )
     return figure

@@ -77,7 +77,9 @@ def gradients(
         start = first
         while start < last:
             stop = min(last, grid[p])
-            total += labels[start - first : stop - first] @ inputs[start - first : stop - first].astype(np.int64)
+            total += labels[start - first : stop - first] @ inputs[start - first : stop - first].astype(
+                np.int64
+            )
             start = stop
             if stop == grid[p]:
                 sums[p] = total

@@ -3,7 +3,8 @@
 Confidence levels, used everywhere: intervals that are shown have error 5 %. A verdict is reached from intervals
 of its own: a bound is supported when a one-sided error of 5 % leaves no value that violates it, and contradicted
 only when a one-sided error of 0.05 % leaves no value that satisfies it, so that a grid of a hundred cells raises
-a false alarm in fewer than one run in twenty.
+a false alarm in fewer than one run in twenty. A fitted slope is contradicted when its 99.9 % interval excludes the
+predicted one, and is consistent otherwise if its 95 % interval is at most 1 wide (exponents).
 """
 
 import math
@@ -13,6 +14,7 @@ from functools import cached_property
 from typing import Any, final
 
 import numpy as np
+from scipy.stats import norm
 
 from sim.cell import Cell
 from sim.ranges import grid_ceiling, record_grid
@@ -133,8 +135,18 @@ class GrowthSummary:
         """The fitted slope against the predicted one."""
         if self.predicted is None or self.fit.slope is None:
             return Judgement(Verdict.UNDECIDED, "No slope was fitted.", 0.0)
-        resolution = math.inf if self.logarithmic else 1.0
-        return judge_exponent(self.fit.bootstrap, self.predicted, resolution)
+        shown = self.fit.bootstrap
+        if not shown.bounded:
+            return Judgement(Verdict.UNDECIDED, "The slope's interval is unbounded.", shown.alpha)
+        # The bootstrap is asymptotic, so its interval is carried to the stricter level by the normal law.
+        stretch = float(norm.isf(ALPHA_CONTRADICTED / 2) / norm.isf(ALPHA_SHOWN / 2))
+        strict = Interval(
+            self.fit.slope - stretch * (self.fit.slope - shown.lower),
+            self.fit.slope + stretch * (shown.upper - self.fit.slope),
+            ALPHA_CONTRADICTED,
+        )
+        # Neighbouring integer exponents must be told apart; a slope against log n has no such unit.
+        return judge_exponent(strict, self.predicted, math.inf if self.logarithmic else stretch)
 
 
 @final
@@ -214,9 +226,7 @@ def _growths(cells: Sequence[CellSummary]) -> Iterable[GrowthSummary]:
         fit = fitter(curves, 0.5, seed=k, alpha=ALPHA_SHOWN, resamples=BOOTSTRAP_RESAMPLES)
         predicted = {s.cell.n: number(s.theory["prediction"]["half"]) for s in group}
         at_used = {n: predicted[n] for n in fit.used}
-        yield GrowthSummary(
-            k, label, fit, logarithmic, _slope(at_used, logarithmic), law["limit"]
-        )
+        yield GrowthSummary(k, label, fit, logarithmic, _slope(at_used, logarithmic), law["limit"])
 
 
 def _slope(samples: dict[int, float], logarithmic: bool) -> float | None:

@@ -21,6 +21,7 @@ from theory.verdict import Verdict
 
 EXIT_CONSISTENT, EXIT_CONTRADICTED, EXIT_UNDECIDED = 0, 1, 3
 TABLE_WIDTH = 160
+FIGURE_SUFFIXES = (".png", ".svg")
 
 
 def console() -> Console:
@@ -45,6 +46,12 @@ def exit_code(summary: GridSummary) -> int:
 
 def run(options: GridOptions, out: Path, workers: int, threads: int, *, as_json: bool, quiet: bool) -> int:
     """Run a grid, or what is missing of it; print the table and draw the figure."""
+    if out.suffix in FIGURE_SUFFIXES:
+        raise SimError(
+            f"store {out} would be overwritten by its figure: give a path that does not end in {out.suffix}"
+        )
+    if not quiet:
+        note("computing the bounds of each cell")
     planned = plan(options)
     cells = [cell for cell, _ in planned]
     with Store(out, write=True) as store:
@@ -261,7 +268,7 @@ def _figure_paths(out: Path) -> list[Path]:
 def _draw(summary: GridSummary, path: Path) -> None:
     from sim.figures import grid_figure, save
 
-    if path.suffix not in (".png", ".svg"):
+    if path.suffix not in FIGURE_SUFFIXES:
         raise SimError(f"figure {path} is not allowed: give a path that ends in .png or .svg")
     try:
         save(grid_figure(summary), path)
