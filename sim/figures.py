@@ -40,7 +40,7 @@ def draw_samples(axes: Axes, cells: Sequence[CellSummary], growth: dict[str, str
     axes.set_xlabel("n")
     axes.grid(True, which="major", linewidth=0.4, alpha=0.5)
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(fontsize=8, framealpha=0.9)
+        axes.legend(fontsize=8, framealpha=0.9, title="growth of the samples for 50 %", title_fontsize=8)
     else:
         axes.text(
             0.5, 0.5, "this success was not reached", transform=axes.transAxes, ha="center", va="center"
@@ -96,7 +96,7 @@ def grid_figure(summary: GridSummary) -> Figure:
     for column, k in enumerate(ks):
         axes = figure.add_subplot(1, columns, column + 1)
         growth = {
-            g.schedule: f"{g.fit.slope:.3g} log n" if g.logarithmic else f"n^{g.fit.slope:.2f}"
+            g.schedule: f"{g.fit.slope:.3g} per unit of log n" if g.logarithmic else f"n^{g.fit.slope:.2f}"
             for g in summary.growths
             if g.k == k and g.fit.slope is not None
         }

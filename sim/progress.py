@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Protocol, Self, final
+from typing import Protocol, final
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -17,7 +17,7 @@ LINE_SECONDS = 60.0
 class Display(Protocol):
     """Where progress goes; a context manager."""
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> "Display": ...
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
@@ -79,7 +79,7 @@ class LiveDisplay:
         self._progress = Progress(*columns, console=Console(stderr=True), transient=True)
         self._task = self._progress.add_task("starting", total=1.0)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "LiveDisplay":
         self._progress.start()
         return self
 
@@ -100,7 +100,7 @@ class LineDisplay:
     def __init__(self) -> None:
         self._next = time.monotonic() + LINE_SECONDS
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "LineDisplay":
         return self
 
     def __exit__(
@@ -120,7 +120,7 @@ class LineDisplay:
 class QuietDisplay:
     """Nothing."""
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "QuietDisplay":
         return self
 
     def __exit__(
