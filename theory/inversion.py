@@ -159,17 +159,19 @@ class Plan:
                     outside += (-(gap * gap) / (2 * (variance + law.radius * gap / 3))).exp()
         return cls(law, count, bits, first, size, kept, outside)
 
-    def transform(self, root: flint.acb) -> flint.acb:
-        """Return f~(z)^B at the present precision."""
-        value, previous = flint.acb(0), self.law.weights[-1][0]
-        for m, weight in reversed(self.law.weights):
-            if previous != m:
-                value *= root ** (previous - m)
-            value += weight
-            previous = m
-        if previous:
-            value *= root**previous
-        return (value / self.law.total) ** self.count
+    def transforms(self) -> list[flint.acb]:
+        """Return f~(e^(2 pi i j/N))^B for j = 0..kept at the present precision."""
+        unit, z, result = self.root(1), flint.acb(1), []
+        terms = [(m, ball(weight)) for m, weight in reversed(self.law.weights)]
+        total = ball(self.law.total)
+        for _ in range(self.kept + 1):
+            value, previous = flint.acb(0), terms[0][0]
+            for m, weight in terms:  # Horner's rule
+                value = value * z ** (previous - m) + weight if previous != m else value + weight
+                previous = m
+            result.append((value * z**previous / total) ** self.count)
+            z *= unit
+        return result
 
     def root(self, numerator: int) -> flint.acb:
         """Return e^(2 pi i numerator / N), from the exact fraction."""
@@ -229,15 +231,16 @@ def _windowed(plan: Plan, first: int, last: int, ratio: flint.arb, side: int) ->
     The kernel sum_s ratio^|s - anchor| e^(-2 pi i j s/N) is a geometric sum, taken from the anchor on.
     """
     direction, anchor, length = (1, first, last - first + 1) if side >= 0 else (-1, last, last - first + 1)
+    units = plan.root(-direction), plan.root(-anchor), plan.root(-direction * length)
+    step, start, end = flint.acb(1), flint.acb(1), flint.acb(1)
     power, total = ratio**length, flint.arb(0)
-    for j in range(plan.kept + 1):
+    for j, value in enumerate(plan.transforms()):
         if j == 0 and not side:
             total += length
-            continue
-        step, start = plan.root(-j * direction), plan.root(-j * anchor)
-        kernel = start * (1 - power * plan.root(-j * direction * length)) / (1 - ratio * step)
-        term = (plan.transform(plan.root(j)) * kernel).real
-        total += term if j == 0 or 2 * j == plan.size else 2 * term
+        else:
+            term = (value * start * (1 - power * end) / (1 - ratio * step)).real
+            total += term if j == 0 or 2 * j == plan.size else 2 * term
+        step, start, end = step * units[0], start * units[1], end * units[2]
     return total / plan.size
 
 
@@ -245,7 +248,7 @@ def concentration(masses: Masses, count: int, tilt: Fraction) -> flint.arb:
     """Return Q with P~(S = s) <= Q for every s: the mean of |f~|^B over the N-th roots of unity, any N."""
     plan = Plan.make(tilted(masses, tilt), count, 20)
     with precision(plan.bits):
-        total = flint.arb(1)
-        for j in range(1, plan.kept + 1):
-            total += (1 if 2 * j == plan.size else 2) * abs(plan.transform(plan.root(j)))
+        total = flint.arb(0)
+        for j, value in enumerate(plan.transforms()):
+            total += (1 if j == 0 or 2 * j == plan.size else 2) * abs(value)
         return total / plan.size + plan.dropped_transform()

@@ -110,7 +110,7 @@ class GaussianStep:
         """Average over Sobol points of the in-support Gaussian vector."""
         values, vectors = np.linalg.eigh(self.covariance_in)
         root = vectors * np.sqrt(np.maximum(values, 0.0))
-        noise = math.sqrt(B) * (root @ _normal_points(self.mean_in.size))
+        noise = math.sqrt(B) * (root @ normal_points(self.mean_in.size))
         smallest = np.abs(B * self.mean_in[:, None] + noise).min(axis=0) - self.shift
         sigma, mu = math.sqrt(B * self.variance_out), B * self.mean_out
         inside = np.maximum(ndtr((smallest - mu) / sigma) - ndtr((-smallest - mu) / sigma), 0.0)
@@ -118,7 +118,7 @@ class GaussianStep:
 
 
 @lru_cache(maxsize=16)
-def _normal_points(k: int) -> Float[np.ndarray, "k points"]:
+def normal_points(k: int) -> Float[np.ndarray, "k points"]:
     """2^14 antithetic points in R^k: the inverse normal of a Sobol sequence, moved off 0 by half a step."""
     points = qmc.Sobol(k, scramble=False).random_base2(_LOG2_POINTS).T + 0.5 / (1 << _LOG2_POINTS)
     half = ndtri(points)

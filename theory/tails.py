@@ -86,13 +86,13 @@ class Lattice:
 class LatticeSum:
     """The sum S of `count` independent copies of a finite law with rational values, and its exact tails.
 
-    law: value -> probability, exact rationals that sum to 1; count: B >= 1.  All probabilities are returned
+    law: value -> probability, exact rationals that sum to 1, or its Lattice; count: B >= 1.  All probabilities are returned
     as balls of relative width 2^-bits.  Raises TheoryError for a law that is none, or one on so fine a
     lattice that more than MAX_FREQUENCIES frequencies would be needed (use `theory.chernoff` for it).
     """
 
-    def __init__(self, law: Mapping[Fraction, Fraction], count: int) -> None:
-        self.lattice = Lattice.of(law)
+    def __init__(self, law: Mapping[Fraction, Fraction] | Lattice, count: int) -> None:
+        self.lattice = law if isinstance(law, Lattice) else Lattice.of(law)
         self.count = integer("B", count, 1)
         self._masses = self.lattice.masses
         if self.lattice.top > MAX_TOP:

@@ -312,8 +312,7 @@ class LeCam(_PairBound):
 
     def failure_floor(self, information: float) -> float:
         """Return (1 - sqrt(1 - e^-x))/2, rounded down."""
-        rest = math.exp(-information)
-        return 0.5 * rest / (1 + math.sqrt(max(0.0, 1 - rest))) * (1 - 1e-14)
+        return 0.5 * math.exp(-information) / (1 + math.sqrt(-math.expm1(-information))) * (1 - 1e-14)
 
     def divergence(self, law: PairLaw, other: PairLaw) -> flint.arb:
         """Return -2 ln of the affinity."""

@@ -93,8 +93,12 @@ class Marginals:
     @cached_property
     def on_lattice(self) -> bool:
         """True iff all values lie on a lattice coarse enough for exact tails."""
-        laws = [law for law, _ in self.inside] + [self.outside[0]]
-        return all(Lattice.of(law).top <= MAX_TOP for law in laws)
+        return all(lattice.top <= MAX_TOP for lattice in self.lattices)
+
+    @cached_property
+    def lattices(self) -> tuple[Lattice, ...]:
+        """Lattices of the laws inside, then of the one outside."""
+        return (*(Lattice.of(law) for law, _ in self.inside), Lattice.of(self.outside[0]))
 
     @property
     def ends(self) -> tuple[float, float]:
@@ -105,10 +109,10 @@ class Marginals:
         """Return e(B, threshold) as a ball of relative width 2^-bits."""
         with precision(bits + 32):
             total = flint.arb(0)
-            for law, count in self.inside:
-                total += count * LatticeSum(law, B).absolute_at_most(threshold, bits)
-            law, count = self.outside
-            return total + count * LatticeSum(law, B).absolute_above(threshold, bits)
+            (*inside, outside), count = self.lattices, self.outside[1]
+            for lattice, (_, multiplicity) in zip(inside, self.inside, strict=True):
+                total += multiplicity * LatticeSum(lattice, B).absolute_at_most(threshold, bits)
+            return total + count * LatticeSum(outside, B).absolute_above(threshold, bits)
 
     def best_threshold(self, B: int, start: float = 0.5, width: float = 0.5) -> tuple[Fraction, float]:
         """Return t and log e(B, t) for a t that nearly minimises e(B, .); any t is valid, this one is good.
@@ -116,7 +120,7 @@ class Marginals:
         The search is over t = B (mu_out + u (mu_in - mu_out)), u within `width` of `start`.
         """
         low, high = self.ends
-        span = Lattice.of(self.outside[0]).span
+        span = self.lattices[-1].span
 
         def threshold(u: float) -> Fraction:
             exact = B * Fraction(low + u * (high - low))
