@@ -18,7 +18,7 @@ PARITY_INLINE V add_tree(V* planes, Next& next) {
     const V second = add_tree<Count / 2>(planes, next);
     V carry;
     V& plane = planes[log2_of(Count) - 1];
-    plane = full_add(plane, first, second, carry);
+    plane = full_add(first, second, plane, carry);  // the plane last: one operation on its chain
     return carry;
   }
 }

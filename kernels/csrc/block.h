@@ -30,15 +30,15 @@ inline V sample_mask(int v, int64_t lo, int64_t hi) {
 
 struct Block {
   const Job& job;
-  int64_t row_vectors;  // vectors from one sub-block to the next: (n + 1) rows, the last of zeros
-  V* x;                 // [kSubs][n + 1][kPer]
+  int64_t row_vectors;  // vectors from one sub-block to the next
+  V* x;                 // [kSubs][n + 1 + extra][kPer]; row n holds zeros, the extra rows belong to the engine
   V* negative;          // [classes][kVectors]
   V* present;           // [classes][kVectors]
   V* slots;
 
-  Block(const Job& j, Arena& arena)
+  Block(const Job& j, int64_t extra_rows, Arena& arena)
       : job(j),
-        row_vectors((j.n + 1) * kPer),
+        row_vectors((j.n + 1 + extra_rows) * kPer),
         x(arena.take<V>(kSubs * row_vectors)),
         negative(arena.take<V>(j.classes * kVectors)),
         present(arena.take<V>(j.classes * kVectors)),

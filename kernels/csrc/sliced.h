@@ -10,16 +10,19 @@ namespace PARITY_LEVEL {
 
 class Sliced {
  public:
-  Sliced(const Job& job, int64_t stream, Arena& arena)
+  // Neurons first .. last - 1 of the stream.
+  Sliced(const Job& job, int64_t stream, int64_t first, int64_t last, Arena& arena)
       : job_(job),
         stream_(stream),
-        units_(arena.take<Threshold>(job.neurons)),
-        rows_(arena.take<uint32_t>(job.neurons * Threshold::capacity(job.n))),
-        planes_(arena.take<V>(job.classes * job.neurons * job.n * kStored)),
-        active_(arena.take<int64_t>(job.neurons)),
-        labelled_(arena.take<int64_t>(job.classes * job.neurons)) {
-    for (int64_t j = 0; j < job.neurons; ++j) {
-      const int64_t at = stream * job.neurons + j;
+        first_(first),
+        count_(last - first),
+        units_(arena.take<Threshold>(count_)),
+        rows_(arena.take<uint32_t>(count_ * Threshold::capacity(job.n))),
+        planes_(arena.take<V>(job.classes * count_ * job.n * kStored)),
+        active_(arena.take<int64_t>(count_)),
+        labelled_(arena.take<int64_t>(job.classes * count_)) {
+    for (int64_t j = 0; j < count_; ++j) {
+      const int64_t at = stream * job.neurons + first + j;
       units_[j].prepare(job.weights + at * job.n, job.n, job.q[at], rows_ + j * Threshold::capacity(job.n));
     }
   }
@@ -29,7 +32,7 @@ class Sliced {
     V mask[kVectors];
     for (int v = 0; v < kVectors; ++v) mask[v] = sample_mask(v, lo, hi);
     const int64_t first = lo / kSub, last = (hi + kSub - 1) / kSub;
-    for (int64_t j = 0; j < job_.neurons; ++j) {
+    for (int64_t j = 0; j < count_; ++j) {
       V fires[kVectors];
       V count = zero();
       for (int v = 0; v < kVectors; ++v) fires[v] = zero();
@@ -48,12 +51,12 @@ class Sliced {
   // Moves everything counted so far into the record's sums.
   void flush(int64_t record) {
     const int64_t base = record * job_.streams + stream_;
-    for (int64_t j = 0; j < job_.neurons; ++j) {
-      __atomic_fetch_add(job_.active + base * job_.neurons + j, active_[j], __ATOMIC_RELAXED);
+    for (int64_t j = 0; j < count_; ++j) {
+      __atomic_fetch_add(job_.active + base * job_.neurons + first_ + j, active_[j], __ATOMIC_RELAXED);
       active_[j] = 0;
       for (int64_t c = 0; c < job_.classes; ++c) {
-        const int64_t unit = c * job_.neurons + j;
-        int64_t* out = job_.sums + ((base * job_.classes + c) * job_.neurons + j) * job_.n;
+        const int64_t unit = c * count_ + j;
+        int64_t* out = job_.sums + ((base * job_.classes + c) * job_.neurons + first_ + j) * job_.n;
         for (int64_t i = 0; i < job_.n; ++i) {
           V* p = planes_ + (unit * job_.n + i) * kStored;
           V count = p[kLevels] << kLevels;
@@ -80,7 +83,7 @@ class Sliced {
       negative[v] = block.negative[c * kVectors + v];
       count += count_ones(counted[v]);
     }
-    const int64_t unit = c * job_.neurons + j;
+    const int64_t unit = c * count_ + j;
     labelled_[unit] += int64_t(total(count));
     V* stored = planes_ + unit * job_.n * kStored;
     const int64_t stride = block.row_vectors;
@@ -101,7 +104,7 @@ class Sliced {
   }
 
   const Job& job_;
-  int64_t stream_;
+  int64_t stream_, first_, count_;
   Threshold* units_;
   uint32_t* rows_;
   V* planes_;  // [classes][neurons][n][kStored]

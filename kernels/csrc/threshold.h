@@ -13,7 +13,7 @@ struct Threshold {
   static constexpr int kMaxPlanes = 12;
   static constexpr int kPad = 4;  // both lists are padded to a multiple of this with the row of zeros
 
-  uint32_t* rows;  // offsets (in vectors) of the rows with w = -1, padded, then those with w = +1, padded
+  uint32_t* rows;  // byte offsets of the rows with w = -1, padded, then those with w = +1, padded
   int32_t minus, plus;  // padded lengths
   int32_t planes;
   uint64_t initial;
@@ -22,17 +22,17 @@ struct Threshold {
 
   void prepare(const int8_t* weights, int64_t n, int64_t q, uint32_t* storage) {
     rows = storage;
-    const uint32_t zeros = uint32_t(n) * kPer;
+    const uint32_t zeros = uint32_t(n) * 64;
     int32_t count = 0;
     int64_t negative = 0;
     for (int64_t i = 0; i < n; ++i) {
-      if (weights[i] < 0) rows[count++] = uint32_t(i) * kPer;
+      if (weights[i] < 0) rows[count++] = uint32_t(i) * 64;
     }
     negative = count;
     while (count % kPad) rows[count++] = zeros;
     minus = count;
     for (int64_t i = 0; i < n; ++i) {
-      if (weights[i] > 0) rows[count++] = uint32_t(i) * kPer;
+      if (weights[i] > 0) rows[count++] = uint32_t(i) * 64;
     }
     while (count % kPad) rows[count++] = zeros;
     plus = count - minus;
@@ -44,7 +44,8 @@ struct Threshold {
 
   template <int Planes>
   PARITY_INLINE static void count(const V* x, const uint32_t* row, int32_t length, V* planes) {
-    auto next = [&] { return x[*row++]; };
+    const char* base = reinterpret_cast<const char*>(x);
+    auto next = [&] { return load(base + *row++); };
     for (; length >= 16; length -= 16) ripple<4, Planes>(planes, add_tree<16>(planes, next));
     for (; length > 0; length -= 4) ripple<2, Planes>(planes, add_tree<4>(planes, next));
   }
