@@ -24,7 +24,7 @@ import numpy as np
 from jaxtyping import Float
 
 from theory.errors import TheoryError, integer
-from theory.intervals import Interval, SuccessCurve, crossing_estimate
+from theory.intervals import Interval, Scalar, SuccessCurve, crossing_estimates
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class GrowthFit:
     slope is None, and both intervals are the whole line, if fewer than two n have a crossing.
     """
 
-    probability: float
+    probability: Scalar
     slope: float | None
     intercept: float | None
     bootstrap: Interval
@@ -43,7 +43,7 @@ class GrowthFit:
     missing: tuple[int, ...]
 
 
-def slope_weights(positions: Sequence[float]) -> Float[np.ndarray, " N"]:
+def slope_weights(positions: Sequence[Scalar]) -> Float[np.ndarray, " N"]:
     """Return the c with least-squares slope = sum_i c_i y_i; at least two different positions are needed.
 
     Raises TheoryError otherwise.
@@ -55,7 +55,7 @@ def slope_weights(positions: Sequence[float]) -> Float[np.ndarray, " N"]:
     return np.asarray(centred / (centred @ centred))
 
 
-def least_squares(positions: Sequence[float], values: Sequence[float]) -> tuple[float, float]:
+def least_squares(positions: Sequence[Scalar], values: Sequence[Scalar]) -> tuple[float, float]:
     """Return (slope, intercept) of the least-squares line.
 
     >>> slope, intercept = least_squares([0.0, 1.0, 2.0], [1.0, 3.0, 5.0])
@@ -66,7 +66,7 @@ def least_squares(positions: Sequence[float], values: Sequence[float]) -> tuple[
     return slope, float(np.mean(values) - slope * np.mean(positions))
 
 
-def log_log_slope(samples: Mapping[int, float]) -> float:
+def log_log_slope(samples: Mapping[int, Scalar]) -> float:
     """Return the least-squares slope of log B against log n, for n -> B: the one regression used everywhere.
 
     Raises TheoryError for fewer than two n, or a B that is not positive and finite.
@@ -80,7 +80,7 @@ def log_log_slope(samples: Mapping[int, float]) -> float:
 
 def fit_exponent(
     curves: Mapping[int, SuccessCurve],
-    probability: float = 0.5,
+    probability: Scalar = 0.5,
     *,
     seed: int,
     alpha: float = 0.05,
@@ -97,7 +97,7 @@ def fit_exponent(
 
 def fit_logarithm(
     curves: Mapping[int, SuccessCurve],
-    probability: float = 0.5,
+    probability: Scalar = 0.5,
     *,
     seed: int,
     alpha: float = 0.05,
@@ -109,8 +109,8 @@ def fit_logarithm(
 
 def _fit(
     curves: Mapping[int, SuccessCurve],
-    probability: float,
-    transform: Callable[[float], float],
+    probability: Scalar,
+    transform: Callable[[Scalar], float],
     seed: int,
     alpha: float,
     resamples: int,
@@ -135,8 +135,8 @@ def _fit(
 
 def _resampled(
     curve: SuccessCurve,
-    probability: float,
-    transform: Callable[[float], float],
+    probability: Scalar,
+    transform: Callable[[Scalar], float],
     generator: np.random.Generator,
     resamples: int,
 ) -> Float[np.ndarray, " resamples"]:
@@ -145,11 +145,7 @@ def _resampled(
     log_grid = np.log(np.asarray(curve.grid, dtype=float))
     counts = generator.multinomial(R, np.full(R, 1 / R), size=resamples)
     rates = counts @ np.asarray(curve.successes, dtype=float) / R
-    result = np.empty(resamples)
-    for i, rate in enumerate(rates):
-        B = crossing_estimate(log_grid, rate, probability)
-        result[i] = math.nan if B is None else transform(B)
-    return result
+    return np.array([transform(math.exp(t)) for t in crossing_estimates(log_grid, rates, probability)])
 
 
 def _percentiles(
@@ -164,14 +160,14 @@ def _percentiles(
 
 
 def _ends(
-    curve: SuccessCurve, probability: float, alpha: float, transform: Callable[[float], float]
-) -> tuple[float, float]:
+    curve: SuccessCurve, probability: Scalar, alpha: float, transform: Callable[[Scalar], float]
+) -> tuple[Scalar, Scalar]:
     interval = curve.crossing(probability, alpha).interval
     low = transform(interval.lower) if interval.lower > 0 else -math.inf
     return low, transform(interval.upper) if math.isfinite(interval.upper) else math.inf
 
 
-def _box(weights: Float[np.ndarray, " N"], ends: Sequence[tuple[float, float]], alpha: float) -> Interval:
+def _box(weights: Float[np.ndarray, " N"], ends: Sequence[tuple[Scalar, Scalar]], alpha: float) -> Interval:
     """Extremes of the slope over the box of crossing intervals."""
     pairs = [
         (c, low, high) if c > 0 else (c, high, low)

@@ -4,7 +4,7 @@ All of them hold in finite samples; none uses a normal approximation.  Ends are 
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -17,13 +17,15 @@ from scipy.stats import beta
 from theory.errors import TheoryError, integer
 from theory.tails import binomial_at_least, binomial_at_most
 
+Scalar = int | float
+
 
 @dataclass(frozen=True)
 class Interval:
     """A confidence interval [lower, upper] whose error probability is at most alpha; ends may be infinite."""
 
-    lower: float
-    upper: float
+    lower: Scalar
+    upper: Scalar
     alpha: float
 
     def __post_init__(self) -> None:
@@ -32,7 +34,7 @@ class Interval:
         if not self.lower <= self.upper:
             raise TheoryError(f"[{self.lower}, {self.upper}] is not an interval; lower <= upper is needed.")
 
-    def __contains__(self, value: float) -> bool:
+    def __contains__(self, value: Scalar) -> bool:
         """Return whether lower <= value <= upper."""
         return self.lower <= value <= self.upper
 
@@ -58,7 +60,7 @@ def clopper_pearson(successes: int, trials: int, alpha: float = 0.05) -> Interva
     1.
 
     >>> clopper_pearson(0, 10)
-    Interval(lower=0.0, upper=0.3084971078187608, alpha=0.05)
+    Interval(lower=0.0, upper=0.3084971078187609, alpha=0.05)
     """
     trials = integer("trials", trials, 1)
     successes = integer("successes", successes, 0, trials)
@@ -82,7 +84,7 @@ def _outwards(p: float, direction: int, safe: Callable[[Fraction], bool]) -> flo
     return p
 
 
-def kl_interval(mean: float, count: int, alpha: float = 0.05) -> Interval:
+def kl_interval(mean: Scalar, count: int, alpha: float = 0.05) -> Interval:
     """Return an interval for the mean of variables in [0, 1] (not only 0 or 1), from their sample mean.
 
     It is {p : count kl(mean, p) <= ln(2/alpha)}, kl the divergence of Bernoulli laws: a variable in [0, 1]
@@ -98,32 +100,31 @@ def kl_interval(mean: float, count: int, alpha: float = 0.05) -> Interval:
     return _likelihood_interval(successes, count - successes, math.log(2 / alpha), alpha)
 
 
-def _likelihood_interval(successes: float, failures: float, drop: float, alpha: float) -> Interval:
+def _likelihood_interval(successes: Scalar, failures: Scalar, drop: float, alpha: float) -> Interval:
     """{p : log-likelihood at p >= its maximum - drop}, rounded outwards; it is concave in p."""
-    total = successes + failures
-    best = successes / total
-    slack = 1e-9 * (1 + drop)
+    low = _likelihood_end(successes, failures, drop, 0.0)
+    return Interval(low, _likelihood_end(successes, failures, drop, 1.0), alpha)
 
-    def divergence(p: float) -> float:  # total * kl(best, p)
-        value = 0.0
-        if successes > 0:
-            value += successes * math.log(best / p) if p > 0 else math.inf
-        if failures > 0:
-            value += failures * math.log((1 - best) / (1 - p)) if p < 1 else math.inf
-        return value
 
-    def end(inside: float, outside: float) -> float:
-        if divergence(outside) <= drop:
-            return outside
-        for _ in range(100):
-            middle = (inside + outside) / 2
-            if divergence(middle) <= drop + slack:
-                inside = middle
-            else:
-                outside = middle
-        return outside
-
-    return Interval(max(0.0, end(best, 0.0)), min(1.0, end(best, 1.0)), alpha)
+def _likelihood_end(successes: Scalar, failures: Scalar, drop: float, end: float) -> float:
+    """Last p on the way from the maximum to `end` where the log-likelihood has fallen by at most `drop`."""
+    inside, outside, slack = successes / (successes + failures), end, 1e-9 * (1 + drop)
+    terms = [(count, count / (successes + failures)) for count in (successes, failures)]
+    for step in range(100):
+        p = (inside + outside) / 2 if step else outside
+        chances = (p, 1 - p)
+        fallen = sum(
+            count * math.log(share / chance) if chance > 0 else math.inf
+            for (count, share), chance in zip(terms, chances, strict=True)
+            if count > 0
+        )
+        if fallen <= drop + slack:
+            if step == 0:
+                return outside
+            inside = p
+        elif step:
+            outside = p
+    return outside
 
 
 @dataclass(frozen=True)
@@ -192,7 +193,7 @@ class Crossing:
     last one may not have; estimate: None if the fitted curve does not cross inside the grid.
     """
 
-    probability: float
+    probability: Scalar
     interval: Interval
     estimate: float | None
 
@@ -243,7 +244,7 @@ class SuccessCurve:
             return [clopper_pearson(int(count), self.replicates, alpha) for count in counts]
         return [kl_interval(float(rate), self.replicates, alpha) for rate in self.rates]
 
-    def crossing(self, probability: float, alpha: float = 0.05) -> Crossing:
+    def crossing(self, probability: Scalar, alpha: float = 0.05) -> Crossing:
         """Return B_p with an interval of error at most alpha, from pointwise intervals at level alpha.
 
         lower = the largest grid point such that at it and all smaller ones the upper limit is < p;
@@ -271,33 +272,39 @@ class SuccessCurve:
             high = float(B)
         return Crossing(probability, Interval(low, high, alpha), self.estimate(probability))
 
-    def estimate(self, probability: float) -> float | None:
+    def estimate(self, probability: Scalar) -> float | None:
         """Return where the isotonic least-squares fit reaches p, linear in log B between grid points.
 
         None if the fit is below p on the whole grid, or at or above it already at the first point.
         """
-        return crossing_estimate(np.log(np.asarray(self.grid, dtype=float)), self.rates, probability)
+        if len(self.grid) < 2:
+            return None
+        log_grid = np.log(np.asarray(self.grid, dtype=float))
+        value = float(crossing_estimates(log_grid, self.rates[None], probability)[0])
+        return None if math.isnan(value) else math.exp(value)
 
 
-def crossing_estimate(
-    log_grid: Float[np.ndarray, " P"], rates: Float[np.ndarray, " P"], probability: float
-) -> float | None:
-    """Return exp of the point where the isotonic fit of `rates` reaches `probability`; None if outside."""
-    fit = _isotonic(rates.tolist())
-    index = next((j for j, value in enumerate(fit) if value >= probability), None)
-    if index is None or index == 0:
-        return None
-    share = (probability - fit[index - 1]) / (fit[index] - fit[index - 1])
-    return math.exp(float(log_grid[index - 1]) + share * float(log_grid[index] - log_grid[index - 1]))
+def crossing_estimates(
+    log_grid: Float[np.ndarray, " P"], rates: Float[np.ndarray, "N P"], probability: Scalar
+) -> Float[np.ndarray, " N"]:
+    """Return log B where the isotonic least-squares fit of each row reaches p; NaN if not inside the grid.
 
-
-def _isotonic(values: Sequence[float]) -> list[float]:
-    """Non-decreasing least-squares fit by pooling adjacent violators (Ayer et al. 1955)."""
-    blocks: list[tuple[float, int]] = []
-    for value in values:
-        total, count = value, 1
-        while blocks and blocks[-1][0] * count >= total * blocks[-1][1]:
-            before = blocks.pop()
-            total, count = total + before[0], count + before[1]
-        blocks.append((total, count))
-    return [total / count for total, count in blocks for _ in range(count)]
+    With D_j = sum_{i <= j} (rate_i - p), the fit is >= p exactly after the first minimum of (0, D_0, D_1, ...): by
+    its min-max formula, fit_j = max_{a <= j} min_{b >= j} mean(rate_a..rate_b).  The fit splits there into those of
+    the two parts, whose neighbouring values are a largest mean of a last stretch and a least mean of a first one.
+    Reference: Robertson, Wright, Dykstra, *Order Restricted Statistical Inference* (1988), ch. 1.
+    """
+    N, P = rates.shape
+    cumulative = np.concatenate([np.zeros((N, 1)), np.cumsum(rates, axis=1)], axis=1)
+    steps = np.arange(P + 1)
+    excess = cumulative - steps * float(probability)
+    split = np.argmax(excess <= excess.min(axis=1, keepdims=True) + 1e-9, axis=1)[:, None]  # ties: the first
+    at = np.take_along_axis(cumulative, split, axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        means = (cumulative - at) / (steps - split)
+    left = np.where(steps < split, means, -np.inf).max(axis=1)
+    right = np.where(steps > split, means, np.inf).min(axis=1)
+    index = np.clip(split[:, 0], 1, P - 1)
+    inside = (split[:, 0] >= 1) & (split[:, 0] < P)
+    share = np.where(inside, (probability - left) / np.where(inside, right - left, 1.0), np.nan)
+    return np.asarray(log_grid[index - 1] + share * (log_grid[index] - log_grid[index - 1]))

@@ -41,6 +41,7 @@ from theory import errors
 from theory.errors import Number, TheoryError
 from theory.exponents import log_log_slope
 from theory.gradient import FirstStepLaw, law_classes
+from theory.intervals import Scalar
 from theory.tails import MAX_TOP, Lattice
 from theory.targets import Target
 
@@ -79,7 +80,7 @@ class GaussianStep:
             float(lattice.span) / 2 if lattice.top <= MAX_TOP else 0.0,
         )
 
-    def success(self, B: float) -> float:
+    def success(self, B: Scalar) -> float:
         """Return P(success) at B > 0 samples."""
         if self.variance_out <= 0:  # the unit is never active: all sums are 0, and 0 > 0 fails
             return float(B * np.abs(self.mean_in).min() > B * self.mean_out)
@@ -90,7 +91,7 @@ class GaussianStep:
             return self._independent(B, deviations)
         return self._correlated(B)
 
-    def _independent(self, B: float, deviations: Float[np.ndarray, " k"]) -> float:
+    def _independent(self, B: Scalar, deviations: Float[np.ndarray, " k"]) -> float:
         """Integrate prod_i P(|G_i| > u + shift) against the density of u = max |G_o|."""
         sigma, mu = math.sqrt(B * self.variance_out), B * self.mean_out
         u, weights = _gauss(max(0.0, mu / sigma - 12.0), mu / sigma + 12.0)
@@ -106,7 +107,7 @@ class GaussianStep:
         )
         return float(np.clip(weights @ (density * beyond.prod(axis=0)), 0.0, 1.0))
 
-    def _correlated(self, B: float) -> float:
+    def _correlated(self, B: Scalar) -> float:
         """Average over Sobol points of the in-support Gaussian vector."""
         values, vectors = np.linalg.eigh(self.covariance_in)
         root = vectors * np.sqrt(np.maximum(values, 0.0))
@@ -139,7 +140,7 @@ def _gauss(low: float, high: float) -> tuple[Float[np.ndarray, " m"], Float[np.n
     return (centres[:, None] + half * nodes).ravel(), np.tile(half * weights, _PANELS)
 
 
-def success_probability(law: FirstStepLaw, B: float) -> float:
+def success_probability(law: FirstStepLaw, B: Scalar) -> float:
     """Return P(success) of a unit with the given law at B > 0 samples.  Kind: asymptotic.
 
     Raises TheoryError for B <= 0 or n = k.
@@ -164,7 +165,7 @@ class Prediction:
         errors.integer("n", self.n, self.target.k + 1)
         errors.integer("q", self.q, -1, self.n)
 
-    def success(self, B: float) -> float:
+    def success(self, B: Scalar) -> float:
         """Return the average success probability at B > 0 samples.  Kind: asymptotic."""
         _check_samples(B)
         return math.fsum(share * model.success(B) for model, share in self._models())
@@ -235,6 +236,6 @@ def predicted_slope(cases: Mapping[int, Prediction], probability: Number = 0.5) 
     return log_log_slope({n: case.samples_for(probability) for n, case in cases.items()})
 
 
-def _check_samples(B: float) -> None:
+def _check_samples(B: Scalar) -> None:
     if not 0 < B < math.inf:
         raise TheoryError(f"B = {B} is refused; a positive finite number of samples is needed.")

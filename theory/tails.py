@@ -86,9 +86,9 @@ class Lattice:
 class LatticeSum:
     """The sum S of `count` independent copies of a finite law with rational values, and its exact tails.
 
-    law: value -> probability, exact rationals that sum to 1, or its Lattice; count: B >= 1.  All probabilities are returned
-    as balls of relative width 2^-bits.  Raises TheoryError for a law that is none, or one on so fine a
-    lattice that more than MAX_FREQUENCIES frequencies would be needed (use `theory.chernoff` for it).
+    law: value -> probability, exact rationals that sum to 1, or its Lattice; count: B >= 1.  All
+    probabilities are returned as balls of relative width 2^-bits.  Raises TheoryError for a law that is none, or
+    one on so fine a lattice that more than MAX_FREQUENCIES frequencies would be needed (use `theory.chernoff`).
     """
 
     def __init__(self, law: Mapping[Fraction, Fraction] | Lattice, count: int) -> None:

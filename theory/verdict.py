@@ -28,7 +28,7 @@ from dataclasses import dataclass
 
 from theory.enclosure import Enclosure
 from theory.errors import TheoryError
-from theory.intervals import Interval
+from theory.intervals import Interval, Scalar
 
 
 class Kind(enum.Enum):
@@ -58,7 +58,7 @@ class Judgement:
 
 
 def judge(
-    interval: Interval, value: Enclosure | float, kind: Kind, resolution: float = math.inf
+    interval: Interval, value: Enclosure | Scalar, kind: Kind, resolution: Scalar = math.inf
 ) -> Judgement:
     """Compare a measured interval with a claimed value of kind EXACT, UPPER or LOWER.
 
@@ -85,7 +85,7 @@ def judge(
     return _judgement(refuted, supported, interval, _claim(kind, low, high))
 
 
-def judge_exponent(interval: Interval, exponent: float, resolution: float = 1.0) -> Judgement:
+def judge_exponent(interval: Interval, exponent: Scalar, resolution: Scalar = 1.0) -> Judgement:
     """Compare the interval of a fitted exponent with a predicted one; UNDECIDED if wider than `resolution`.
 
     The default resolution 1 tells neighbouring integer exponents apart.
@@ -106,7 +106,7 @@ def combine(judgements: Iterable[Judgement]) -> Judgement:
     return Judgement(Verdict.CONSISTENT, f"All {len(parts)} comparisons are consistent.", alpha)
 
 
-def _claim(kind: Kind, low: float, high: float) -> str:
+def _claim(kind: Kind, low: Scalar, high: Scalar) -> str:
     if kind is Kind.EXACT:
         return f"the exact value {low:.6g}" if low == high else f"the exact value in [{low:.6g}, {high:.6g}]"
     return f"the {kind.value} bound {high if kind is Kind.UPPER else low:.6g}"
