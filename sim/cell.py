@@ -9,7 +9,7 @@ from typing import Any, final
 from sim.errors import SimError
 from sim.schedule import Schedule, schedule_from_spec
 
-MAX_N = 4096
+MAX_N = 4095
 MAX_K = 10
 MAX_SAMPLES = 2**43
 MAX_SEED = 2**63 - 1
@@ -22,7 +22,7 @@ class Cell:
 
     Attributes:
         protocol: name and version of the experiment, for example `first-step/1`.
-        n: dimension, 1 to 4096.
+        n: dimension, 1 to 4095.
         k: size of the support, 1 to min(n, 10).
         q: a neuron is active iff at most q of its w_i x_i are −1 (all that matters of the bias), −1 to n.
         schedule: what supervises the student.

@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Protocol, final
+from typing import Protocol, final, runtime_checkable
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -14,6 +14,7 @@ from sim.runner import Unit
 LINE_SECONDS = 60.0
 
 
+@runtime_checkable
 class Display(Protocol):
     """Where progress goes; a context manager."""
 

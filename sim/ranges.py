@@ -4,7 +4,9 @@ import re
 
 from sim.errors import SimError
 
-_RANGE = re.compile(r"(?P<start>\d+)\.\.(?P<stop>\d+)(:(?P<step>\d+))?")
+# Numbers of more digits than any dimension has are no numbers here: int() itself gives up beyond 4300 digits.
+_NUMBER = "[0-9]{1,18}"
+_RANGE = re.compile(rf"(?P<start>{_NUMBER})(\.\.(?P<stop>{_NUMBER})(:(?P<step>{_NUMBER}))?)?")
 MAX_VALUES = 10_000
 
 
@@ -22,15 +24,13 @@ def parse_range(text: str, name: str, default_step: int = 1) -> tuple[int, ...]:
     values: set[int] = set()
     for part in text.split(","):
         part = part.strip()
-        if part.isdecimal() and part.isascii():
-            values.add(int(part))
-            continue
         match = _RANGE.fullmatch(part)
         if match is None:
+            shown = text if len(text) <= 80 else f"{text[:80]}..."
             raise SimError(
-                f"{name} {text!r} is not a range: give whole numbers as 50, 50..200, 50..200:10 or 50,100,200"
+                f"{name} {shown!r} is not a range: give whole numbers as 50, 50..200, 50..200:10 or 50,100,200"
             )
-        start, stop = int(match["start"]), int(match["stop"])
+        start, stop = int(match["start"]), int(match["stop"] or match["start"])
         step = int(match["step"]) if match["step"] else default_step
         if start > stop:
             raise SimError(f"{name} {part!r} is reversed: write the smaller end first, {stop}..{start}")

@@ -98,7 +98,10 @@ class OneShot(Schedule):
 
     def label(self) -> str:
         """For example `one-shot c=2`."""
-        text = "one-shot" if self.exponent is None else f"one-shot c={float(self.exponent):g}"
+        text = "one-shot"
+        if self.exponent is not None:
+            short = f"{float(self.exponent):g}"
+            text += f" c={short if Fraction(short) == self.exponent else self.exponent}"
         return text if self.labels == "hard" else f"{text} {self.labels}"
 
 

@@ -1,0 +1,114 @@
+"""What the tests of the simulation share: the command line in process, and one small store."""
+
+import contextlib
+import io
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sim.grid import main
+from tests.statistics import LEDGER
+
+TINY = (
+    *("--n", "6,9", "--k", "2", "--samples", "64", "--replicates", "6", "--resolution", "1"),
+    *("--schedule", "cross-entropy,one-shot,progressive"),
+)
+"""A grid of six cells that runs in a moment."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a call of the command line left."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """Standard output as strict JSON."""
+        return json.loads(self.out, parse_constant=_refuse)
+
+    @property
+    def refusal(self) -> str:
+        """The one sentence of a refusal; asserts that it is one."""
+        assert self.code == 2, self
+        assert self.out == "", self
+        assert self.err.startswith("error: "), self
+        assert self.err.count("\n") == 1, self
+        assert self.err.endswith("\n"), self
+        return self.err.removeprefix("error: ").strip()
+
+
+def _refuse(constant: str) -> Any:
+    raise AssertionError(f"{constant} is not JSON")
+
+
+def call(*arguments: object) -> Result:
+    """Run the command line in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main([str(a) for a in arguments])
+    return Result(code, out.getvalue(), err.getvalue())
+
+
+def run_grid(out: Path, *arguments: object, grid: tuple[str, ...] = TINY) -> Result:
+    """Run a grid in this process, without workers or progress."""
+    return call("run", *grid, "--workers", 1, "--quiet", "--out", out, *arguments)
+
+
+def table(out: Path) -> str:
+    """The exported table of a store."""
+    result = call("export", "--out", out)
+    assert result.code == 0, result
+    return result.out
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """All files of a folder with their bytes."""
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@pytest.fixture(scope="session")
+def _tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+    folder = tmp_path_factory.mktemp("tiny")
+    result = run_grid(folder / "grid.sqlite")
+    assert result.code in (0, 3), result
+    return folder / "grid.sqlite", result
+
+
+@pytest.fixture
+def tiny(_tiny: tuple[Path, Result], tmp_path: Path) -> Path:
+    """A fresh copy of a finished small store, its figures beside it."""
+    folder = tmp_path / "store"
+    shutil.copytree(_tiny[0].parent, folder)
+    return folder / "grid.sqlite"
+
+
+@pytest.fixture
+def tiny_result(_tiny: tuple[Path, Result]) -> Result:
+    """What the run of the small store printed."""
+    return _tiny[1]
+
+
+@pytest.fixture
+def private_ledger(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For planted faults: an assertion that is meant to fail spends nothing of the suite's false-failure rate."""
+    monkeypatch.setattr(LEDGER, "entries", [])
+
+
+@pytest.fixture
+def small_home(tmp_path: Path) -> Callable[[], dict[str, bytes]]:
+    """Run in an empty folder; the result shows its files."""
+    before = Path.cwd()
+    os.chdir(tmp_path)
+    try:
+        yield lambda: tree(tmp_path)
+    finally:
+        os.chdir(before)
