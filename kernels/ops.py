@@ -153,7 +153,7 @@ def _check_tables(name: str, value: object, classes: object, k: int) -> Tensor:
     tables = _check_tensor(name, value, (torch.int8,), (classes, 2**k))
     if tables.shape[0] < 1:
         raise KernelValueError(f"{name} has shape {list(tables.shape)}, but needs at least one class.")
-    at = _first_bad(tables.abs() > 1)
+    at = _first_bad((tables > 1) | (tables < -1))
     if at is not None:
         raise KernelValueError(f"{name}{list(at)} is {int(tables[at])}, but entries must be -1, 0 or 1.")
     return tables

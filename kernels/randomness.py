@@ -125,21 +125,27 @@ def _unpack(words: Tensor) -> Tensor:
     return words[..., None] >> torch.arange(64, dtype=torch.int64, device=words.device) & 1
 
 
-def input_bits(key: int, streams: Tensor, blocks: Tensor, n: int) -> Tensor:
-    """All inputs of some blocks: int8 [blocks, 4096, n] of 0 and 1, a one meaning x = -1."""
+def input_bits(key: int, streams: Tensor, blocks: Tensor, n: int, subs: int = SUBS) -> Tensor:
+    """Inputs of the first sub-blocks of some blocks: int8 [blocks, 512 subs, n] of 0 and 1, a one being x = -1."""
     lanes = Lanes.seeded(key, streams, blocks, INPUT_CALL)
-    steps = torch.stack([lanes.step() for _ in range(SUBS * n)], dim=1)
-    bits = _unpack(steps).to(torch.int8).reshape(-1, SUBS, n, SUB)
-    return bits.transpose(2, 3).reshape(-1, BLOCK, n)
+    steps = torch.stack([lanes.step() for _ in range(subs * n)], dim=1)
+    bits = _unpack(steps).to(torch.int8).reshape(-1, subs, n, SUB)
+    return bits.transpose(2, 3).reshape(-1, subs * SUB, n)
 
 
-def mixture_bits(key: int, streams: Tensor, blocks: Tensor, probability: int) -> Tensor:
-    """Which samples take the alternative label: bool [blocks, 4096]; probability in units of 2^-64, below
-    2^64.
+def needed_subs(first_block: int, stop: int) -> int:
+    """Sub-blocks to draw of each block from ``first_block`` on: fewer than 8 only if the first is the last."""
+    return min(SUBS, -(-(stop - first_block * BLOCK) // SUB))
+
+
+def mixture_bits(key: int, streams: Tensor, blocks: Tensor, probability: int, subs: int = SUBS) -> Tensor:
+    """Which samples of the same sub-blocks take the alternative label: bool [blocks, 512 subs].
+
+    The probability is in units of 2^-64, below 2^64.
     """
     lanes = Lanes.seeded(key, streams, blocks, MIXTURE_CALL)
     picked = []
-    for _ in range(SUBS):
+    for _ in range(subs):
         undecided = torch.full_like(lanes.a, -1)
         alternative = torch.zeros_like(lanes.a)
         for digit in range(63, -1, -1):
@@ -153,7 +159,7 @@ def mixture_bits(key: int, streams: Tensor, blocks: Tensor, probability: int) ->
             else:
                 undecided = undecided & ~u
         picked.append(alternative)
-    return _unpack(torch.stack(picked, dim=1)).reshape(-1, BLOCK).to(torch.bool)
+    return _unpack(torch.stack(picked, dim=1)).reshape(-1, subs * SUB).to(torch.bool)
 
 
 def draw_inputs(key: int, stream: int, n: int, start: int, stop: int) -> Int8[Tensor, "samples n"]:
@@ -185,7 +191,9 @@ def draw_inputs(key: int, stream: int, n: int, start: int, stop: int) -> Int8[Te
         return torch.empty((0, n), dtype=torch.int8)
     first = start // BLOCK
     blocks = torch.arange(first, -(-stop // BLOCK), dtype=torch.int64)
-    bits = input_bits(key, torch.full_like(blocks, stream), blocks, n).reshape(-1, n)
+    bits = input_bits(key, torch.full_like(blocks, stream), blocks, n, needed_subs(first, stop)).reshape(
+        -1, n
+    )
     return (1 - 2 * bits[start - first * BLOCK : stop - first * BLOCK]).contiguous()
 
 

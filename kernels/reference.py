@@ -36,18 +36,19 @@ def _blocks_of_stream(
     alternative: Tensor | None,
     first: int,
     last: int,
+    subs: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Inputs, labels and activations of the blocks first .. last - 1, flattened over samples.
+    """Inputs, labels and activations of the blocks first .. last - 1 (their first sub-blocks), by sample.
 
     Returns x float32 [samples, n] of -1 and 1, labels float32 [C, samples], fires float32 [samples, m] of
     0 and 1.
     """
     blocks = torch.arange(first, last, dtype=torch.int64, device=weights.device)
     streams = stream.expand_as(blocks)
-    bits = randomness.input_bits(key, streams, blocks, weights.shape[-1]).reshape(-1, weights.shape[-1])
+    bits = randomness.input_bits(key, streams, blocks, weights.shape[-1], subs).reshape(-1, weights.shape[-1])
     labels = class_labels(bits, support, tables)
     if alternative is not None:
-        pick = randomness.mixture_bits(key, streams, blocks, probability).reshape(-1)
+        pick = randomness.mixture_bits(key, streams, blocks, probability, subs).reshape(-1)
         labels = torch.where(pick, class_labels(bits, support, alternative), labels)
     x = (1 - 2 * bits).to(torch.float32)
     agreement = x @ weights.to(torch.float32).T
@@ -83,7 +84,17 @@ def first_step_reference(
         for first in range(start // BLOCK, last_block, _BLOCKS_AT_ONCE):
             last = min(first + _BLOCKS_AT_ONCE, last_block)
             x, labels, fires = _blocks_of_stream(
-                key, streams[r], weights[r], q[r], support, tables, probability, alternative, first, last
+                key,
+                streams[r],
+                weights[r],
+                q[r],
+                support,
+                tables,
+                probability,
+                alternative,
+                first,
+                last,
+                randomness.needed_subs(first, bounds[-1]),
             )
             for p in range(len(bounds) - 1):
                 lo = max(bounds[p] - first * BLOCK, 0)
