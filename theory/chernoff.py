@@ -22,6 +22,7 @@ import flint
 from theory import errors
 from theory.enclosure import PrecisionError, Real, ball, tight
 from theory.errors import TheoryError
+from theory.inversion import exponent_for
 
 Law = Mapping[Fraction, Fraction]
 """A finite law: value -> probability, both exact."""
@@ -65,7 +66,8 @@ def chernoff_rate(law: Law, threshold: Fraction) -> flint.arb:
         return flint.arb.pos_inf()
     if threshold == top:
         return tight(lambda: -ball(masses[top]).log())
-    multiplier = Fraction(_optimal_multiplier(masses, float(threshold), float(mean), float(top)))
+    logs = [(float(v), math.log(p.numerator) - math.log(p.denominator)) for v, p in masses.items()]
+    multiplier = Fraction(exponent_for(logs, float(threshold)))
 
     # relative to the threshold, so that nothing overflows and little cancels
     shifted = [(p, multiplier * (v - threshold)) for v, p in masses.items()]
@@ -124,24 +126,3 @@ def _positive(**values: Real) -> None:
     for name, value in values.items():
         if not ball(value) > 0:
             raise TheoryError(f"{name} = {value} is refused; a positive number is needed.")
-
-
-def _optimal_multiplier(masses: Law, threshold: float, mean: float, top: float) -> float:
-    """The l > 0 with E~ Z = threshold under weights p e^(l z), by bisection in floats."""
-    logs = [(float(v), math.log(p.numerator) - math.log(p.denominator)) for v, p in masses.items()]
-    scale = top - mean
-    high = 1.0 / scale
-    while _tilted_mean(logs, high, top) < threshold and high * scale < 1e6:
-        high *= 2
-    low = 0.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _tilted_mean(logs, middle, top) < threshold else (low, middle)
-    return (low + high) / 2
-
-
-def _tilted_mean(logs: list[tuple[float, float]], multiplier: float, top: float) -> float:
-    exponents = [log + multiplier * (v - top) for v, log in logs]
-    largest = max(exponents)
-    weights = [math.exp(e - largest) for e in exponents]
-    return sum(v * w for (v, _), w in zip(logs, weights, strict=True)) / sum(weights)

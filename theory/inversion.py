@@ -5,6 +5,7 @@ The method and its proof are in the docstring of `theory.tails`; the names here 
 
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -21,25 +22,52 @@ Masses = tuple[tuple[int, Fraction], ...]
 """((m, p_m), ...) with increasing integers m >= 0 and probabilities p_m > 0 that sum to 1."""
 
 
+def exponent_for(logs: Sequence[tuple[float, float]], mean: float) -> float:
+    """Return l such that the law with weights p e^(l v) has about the given mean; safeguarded Newton, in floats.
+
+    logs: (v, log p) of at least two values; mean: strictly between the least and the largest v.
+    """
+    spread = max(v for v, _ in logs) - min(v for v, _ in logs)
+    limit, low, high, multiplier = 1e6 / spread, -math.inf, math.inf, 0.0
+    for _ in range(200):
+        largest = max(log + multiplier * v for v, log in logs)
+        weights = [(v - mean, math.exp(log + multiplier * v - largest)) for v, log in logs]
+        total = sum(w for _, w in weights)
+        excess = sum(d * w for d, w in weights) / total
+        variance = sum(d * d * w for d, w in weights) / total - excess**2
+        if excess < 0:
+            low = multiplier
+        else:
+            high = multiplier
+        if abs(excess) <= 1e-15 * spread:
+            break
+        step = -excess / variance if variance > 0 else math.copysign(math.inf, -excess)
+        reach = max(
+            2.0 / spread, abs(multiplier)
+        )  # at most doubles: Newton overshoots where the law saturates
+        proposal = min(max(multiplier + min(max(step, -reach), reach), -limit), limit)
+        if not low < proposal < high:
+            proposal = (max(low, -limit) + min(high, limit)) / 2
+        if abs(proposal - multiplier) <= 1e-13 * abs(multiplier):
+            break
+        multiplier = proposal
+    return multiplier
+
+
 def tilt_for(masses: Masses, mean: Fraction, count: int) -> Fraction:
     """Return r > 0 such that the law with weights p_m r^m has about the given mean; any r would be valid.
 
     masses: ((m, p_m), ...); count: number of terms, which says how near to an end of the support it can
     matter.
     """
-    values = [m for m, _ in masses]
-    slack = Fraction(values[-1] - values[0], 4 * count)
-    target = float(min(max(mean, values[0] + slack), values[-1] - slack))
-    logs = [(m, math.log(p.numerator) - math.log(p.denominator)) for m, p in masses]
-    low, high = -700.0, 700.0
-    for _ in range(80):
-        middle = (low + high) / 2
-        largest = max(log + middle * m for m, log in logs)
-        weights = [(m - target, math.exp(log + middle * m - largest)) for m, log in logs]
-        low, high = (middle, high) if sum(m * w for m, w in weights) < 0 else (low, middle)
+    bottom, top = masses[0][0], masses[-1][0]
+    slack = Fraction(top - bottom, 4 * count)
+    target = float(min(max(mean, bottom + slack), top - slack))
+    logs = [(float(m), math.log(p.numerator) - math.log(p.denominator)) for m, p in masses]
+    exponent = min(max(exponent_for(logs, target), -700.0), 700.0)
     # 30 bits are plenty, the optimum is flat; a short rational keeps the exact tilted law cheap
-    mantissa, exponent = math.frexp(math.exp((low + high) / 2))
-    return Fraction(round(mantissa * (1 << 30)), 1 << 30) * Fraction(2) ** exponent
+    mantissa, power = math.frexp(math.exp(exponent))
+    return Fraction(round(mantissa * (1 << 30)), 1 << 30) * Fraction(2) ** power
 
 
 @dataclass(frozen=True)

@@ -37,10 +37,10 @@ TARGETS: dict[str, tuple[int, int, Target]] = {
     "parity, k = 4": (20, 9, Parity(4)),
     "logits": (21, 10, EqualTeacher((1, -1))),
     "hard": (21, 10, EqualTeacher((1, 1, 1), "hard")),
-    "low degree": (21, 10, LowDegree(2, 2)),
+    "low degree": (11, 5, LowDegree(2, 2)),
     "leaky": (25, 12, LeakyTeacher(2, leaky_error(25, 1))),
     "leaky logits": (25, 12, LeakyTeacher(4, leaky_error(25, Fraction(1, 2)), labels="logits")),
-    "junta": (16, 7, Junta((3, 1, 0, -2))),
+    "junta": (10, 4, Junta((3, 1, 0, -2))),
 }
 TINY: dict[str, tuple[int, int, Target, int]] = {
     "one coordinate": (3, 1, Parity(1), 24),
@@ -48,7 +48,7 @@ TINY: dict[str, tuple[int, int, Target, int]] = {
     "sum of two": (3, 1, EqualTeacher((1, -1)), 20),
     "biased unit": (3, 2, Parity(1), 24),
     "unequal": (3, 1, Junta((2, 1, -1, -1)), 20),
-    "parity": (4, 1, Parity(2), 12),
+    "parity": (4, 1, Parity(2), 9),
 }
 
 
@@ -197,7 +197,7 @@ def test_exact_marginals_bound_the_exact_failure(
         if law.margin <= 0:
             continue
         marginals = Marginals(law)
-        for B in range(1, len(failure) + 1, 5):
+        for B in range(2, len(failure) + 1, 7):
             best = min(upper(marginals.failure(B, Fraction(t, 2))) for t in range(2 * B + 1))
             assert failure[B - 1] <= best * (1 + 1e-12)
 

@@ -28,12 +28,12 @@ def coverage(intervals: list[Interval], p: float) -> float:
 def check_coverage(intervals: list[Interval], alpha: float) -> None:
     ends = {end for interval in intervals for end in (interval.lower, interval.upper) if 0 < end < 1}
     near = [min(max(end + sign * 1e-9, 0.0), 1.0) for end in ends for sign in (-1, 1)]
-    for p in [0.0, 1.0, *near, *np.linspace(0.003, 0.997, 60).tolist()]:
+    for p in [0.0, 1.0, *near, *np.linspace(0.003, 0.997, 20).tolist()]:
         assert coverage(intervals, p) >= 1 - alpha - 1e-12
 
 
 @pytest.mark.parametrize("alpha", [0.05, 0.3])
-@pytest.mark.parametrize("trials", [1, 2, 9, 25])
+@pytest.mark.parametrize("trials", [1, 2, 20])
 def test_clopper_pearson_covers_for_every_p(trials: int, alpha: float) -> None:
     check_coverage([clopper_pearson(s, trials, alpha) for s in range(trials + 1)], alpha)
 
@@ -55,7 +55,7 @@ def exact_tail(trials: int, p: Fraction, low: int, high: int) -> Fraction:
     )
 
 
-@pytest.mark.parametrize(("successes", "trials"), [(1, 7), (3, 10), (32, 64), (63, 64), (5, 300)])
+@pytest.mark.parametrize(("successes", "trials"), [(1, 7), (3, 10), (32, 64), (63, 64), (5, 150)])
 def test_clopper_pearson_ends_are_certified_and_tight(successes: int, trials: int) -> None:
     """In exact rationals: at the end the tail is at most alpha/2, and a relative 1e-12 inside it is more."""
     interval = clopper_pearson(successes, trials, 0.05)
@@ -106,7 +106,7 @@ def exit_probability(sequence: ConfidenceSequence, p: float, horizon: int) -> fl
 @pytest.mark.parametrize("prior", [(1.0, 1.0), (0.5, 0.5)])
 def test_confidence_sequence_holds_at_all_times(p: float, prior: tuple[float, float]) -> None:
     sequence = ConfidenceSequence(0.3, *prior)
-    error = exit_probability(sequence, p, 40)
+    error = exit_probability(sequence, p, 30)
     assert error <= 0.3
     assert error > 0.01  # it is not merely everything
 
@@ -118,7 +118,7 @@ def test_pointwise_intervals_do_not_hold_at_all_times() -> None:
         def interval(self, successes: int, trials: int) -> Interval:
             return clopper_pearson(successes, trials, 0.3)
 
-    assert exit_probability(Fault(0.3), 0.5, 40) > 0.3
+    assert exit_probability(Fault(0.3), 0.5, 25) > 0.3
 
 
 def test_running_intersection_is_monotone_and_contains_only_what_all_do() -> None:
@@ -142,13 +142,13 @@ def grid_and_curve(generator: np.random.Generator, replicates: int) -> SuccessCu
 @pytest.mark.parametrize("probability", [0.5, 0.9])
 def test_crossing_interval_covers_without_correction_for_the_grid(probability: float) -> None:
     generator = np.random.default_rng(8)
-    truth, runs = -10 * math.log(1 - probability), 1500
+    truth, runs = -10 * math.log(1 - probability), 700
     inside = 0
     for _ in range(runs):
         interval = grid_and_curve(generator, 24).crossing(probability, 0.2).interval
         inside += interval.lower < truth <= interval.upper
     assert_proportion_at_least(
-        inside, runs, 0.8, alternative=0.7, claim=f"crossing interval at {probability}"
+        inside, runs, 0.8, alternative=0.68, claim=f"crossing interval at {probability}"
     )
 
 

@@ -13,7 +13,7 @@ from theory.bounds import ExactMarginals, LeCam
 from theory.errors import TheoryError
 from theory.gradient import FirstStepLaw
 from theory.prediction import GaussianStep, Prediction, predicted_slope, success_probability
-from theory.targets import EqualTeacher, Junta, LeakyTeacher, LowDegree, Parity, Target, leaky_error, patterns
+from theory.targets import EqualTeacher, Junta, LeakyTeacher, Parity, Target, leaky_error, patterns
 from theory.walsh import threshold_count
 
 
@@ -95,9 +95,7 @@ def test_prediction_is_near_a_simulation() -> None:
     assert_proportion_at_most(successes, runs, p + 0.04, alternative=p + 0.14, claim="success, from above")
 
 
-@pytest.mark.parametrize(
-    "target", [Parity(2), EqualTeacher((1, 1, 1, 1)), EqualTeacher((1, 1, 1), "hard"), LowDegree(2, 2)]
-)
+@pytest.mark.parametrize("target", [Parity(2), EqualTeacher((1, 1, 1, 1)), EqualTeacher((1, 1, 1), "hard")])
 def test_prediction_lies_between_the_bounds(target: Target) -> None:
     n, q = 51, 25
     found = Prediction(n, q, target).samples_for(0.9)

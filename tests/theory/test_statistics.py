@@ -1,4 +1,5 @@
 import math
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -39,6 +40,8 @@ def test_proportion_fails_by_chance_at_most_at_its_rate_and_no_wider_than_needed
     failing = 0.0
     alternative = p - 0.15 if p > 0.5 else p + 0.15
     for count in range(trials + 1):
+        if binom.pmf(count, trials, p) < 1e-12:
+            continue
         try:
             assert_proportion(count, trials, p, alternative=alternative, rate=rate)
         except StatisticalFailure:
@@ -86,17 +89,17 @@ def test_assertions_that_could_not_notice_the_alternative_fail_first(weak: Calla
 
 def test_power_is_real() -> None:
     """At the stated alternative the assertion does fail with the stated probability: exactly, over all counts."""
-    trials, noticed = trials_needed(0.5, 0.53), 0.0
+    trials, noticed = trials_needed(0.5, 0.57), 0.0
     for count in range(trials + 1):
-        mass = float(binom.pmf(count, trials, 0.53))
-        if mass > 1e-12:
+        mass = float(binom.pmf(count, trials, 0.57))
+        if mass > 1e-7:
             try:
-                assert_proportion(count, trials, 0.5, alternative=0.53)
+                assert_proportion(count, trials, 0.5, alternative=0.57)
             except StatisticalFailure:
                 noticed += mass
     assert noticed >= 0.99
     with pytest.raises(UnderpoweredError):
-        assert_proportion(trials // 4, trials // 2, 0.5, alternative=0.53)
+        assert_proportion(trials // 4, trials // 2, 0.5, alternative=0.57)
 
 
 def test_mean_is_rigorous_and_notices() -> None:
@@ -179,6 +182,7 @@ def test_an_overdrawn_ledger_fails_a_suite_whose_tests_pass(
         f"    for _ in range({assertions}):\n"
         "        assert_proportion(5000, 10_000, 0.5, alternative=0.55)\n"
     )
+    env = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     command = [
         sys.executable,
         "-m",
@@ -190,7 +194,7 @@ def test_an_overdrawn_ledger_fails_a_suite_whose_tests_pass(
         "/dev/null",
         str(tmp_path),
     ]
-    run = subprocess.run(command, capture_output=True, text=True, cwd=root, check=False)
+    run = subprocess.run(command, capture_output=True, text=True, cwd=root, check=False, env=env)
     assert run.returncode == code, run.stdout + run.stderr
     assert "1 passed" in run.stdout
     assert ("above the limit" in run.stdout) == (code == 1)

@@ -15,8 +15,8 @@ and B1' is the least B found with min_t e(B, t) <= delta.
 exact (`theory.tails`): e(B, t) is certified to relative 2^-24 and compared with delta from its upper end.
 
 * *Which B is returned.* e is not known to be monotone in B.  The value is an integer B at which e(B, t) <=
-  delta *certainly* holds for some t and every sign pattern, next to (within a relative 2^-13, or 1) a
-  smaller B where the search found no such t.  So B_{1-delta} = inf{B : P(success) >= 1 - delta} is at most
+  delta *certainly* holds for some t and every sign pattern, about 10^-3 (or 1) above a B where the search found
+  no such t.  So B_{1-delta} = inf{B : P(success) >= 1 - delta} is at most
   the value: that is what is claimed, and it needs no monotonicity.
 * *For all larger B.* `details["persistent"]` is a B such that P(failure) <= delta for *every* B' >= B.  With
   threshold c B', and for the law tilted by r to mean c, `P(G <= c B') <= exp(-B' I) Q_B / (1 - r)` for all
@@ -114,24 +114,23 @@ class Marginals:
                 total += multiplicity * LatticeSum(lattice, B).absolute_at_most(threshold, bits)
             return total + count * LatticeSum(outside, B).absolute_above(threshold, bits)
 
-    def best_threshold(self, B: int, start: float = 0.5, width: float = 0.5) -> tuple[Fraction, float]:
-        """Return t and log e(B, t) for a t that nearly minimises e(B, .); any t is valid, this one is good.
-
-        The search is over t = B (mu_out + u (mu_in - mu_out)), u within `width` of `start`.
-        """
+    def threshold(self, B: int, u: float) -> Fraction:
+        """Return a threshold near B (mu_out + u (mu_in - mu_out)), between two values of the sum."""
         low, high = self.ends
         span = self.lattices[-1].span
+        return (B * Fraction(low + u * (high - low)) // span) * span + span / 2
 
-        def threshold(u: float) -> Fraction:
-            exact = B * Fraction(low + u * (high - low))
-            return (exact // span) * span + span / 2 if B < 1 << 20 else Fraction(round(exact))
+    def height(self, B: int, u: float) -> float:
+        """Return log e(B, t) at the threshold of u, as a float."""
+        return _log(self.failure(B, self.threshold(B, u)))
 
-        def objective(u: float) -> float:
-            return _log(self.failure(B, threshold(u)))
-
+    def best_position(self, B: int, start: float = 0.5, width: float = 0.5) -> float:
+        """Return a u, within `width` of `start`, that nearly minimises e(B, .); any is valid, this one is good."""
         bounds = max(0.01, start - width), min(0.99, start + width)
-        found = minimize_scalar(objective, bounds=bounds, method="bounded", options={"xatol": 0.004})
-        return threshold(float(found.x)), float(found.fun)
+        found = minimize_scalar(
+            lambda u: self.height(B, float(u)), bounds=bounds, method="bounded", options={"xatol": 0.004}
+        )
+        return float(found.x)
 
     def chernoff_samples(self, delta: Fraction) -> tuple[float, Fraction]:
         """Return (B, c): P(failure) <= delta for all B' >= B, by Chernoff's bound at c B', c optimised."""
@@ -255,10 +254,10 @@ class ExactMarginals(Bound):
 
     def _search(self, marginals: list[Marginals], delta: Fraction) -> tuple[int, list[Fraction]]:
         """Return a B that certainly holds for all, and a threshold for each."""
-        B = 1
-        for m in marginals:  # the hardest first; most others then hold already
+        B, _ = self._root(marginals[0], 1, delta)  # the hardest: most others then hold already
+        for m in marginals[1:]:
             if self._certified(m, B, delta) is None:
-                B = self._root(m, B, delta)
+                B, _ = self._root(m, B, delta)
         while True:
             found = [self._certified(m, B, delta) for m in marginals]
             thresholds = [t for t in found if t is not None]
@@ -267,33 +266,42 @@ class ExactMarginals(Bound):
             B = max(B + 1, math.ceil(B * (1 + _TOLERANCE)))
 
     def _certified(self, m: Marginals, B: int, delta: Fraction) -> Fraction | None:
-        threshold, _ = m.best_threshold(B)
+        threshold = m.threshold(B, m.best_position(B))
         return threshold if upper(m.failure(B, threshold)) <= lower(delta) else None
 
-    def _root(self, m: Marginals, low: int, delta: Fraction) -> int:
-        """Least B above `low` (with e(low, .) > delta) that is found to hold, by regula falsi in log e."""
-        goal = math.log(lower(delta))
+    def _root(self, m: Marginals, low: int, delta: Fraction) -> tuple[int, float]:
+        """Return a least B >= low that is found to hold, and its u: the best u at one B serves for the next search."""
         value, c = m.chernoff_samples(delta)
-        ends = m.ends
-        start = (float(c) - ends[0]) / (ends[1] - ends[0])
+        ends, goal = m.ends, math.log(lower(delta))
+        high, u = max(low, math.ceil(value)), (float(c) - ends[0]) / (ends[1] - ends[0])
+        for width in (0.3, 0.15, 0.1, 0.05):
+            u = m.best_position(high, u, width)
+            before, high = high, _descend(m, u, goal, low, high)
+            if high > before * (1 - _TOLERANCE):
+                break
+        return high, u
 
-        def height(B: int) -> float:
-            return m.best_threshold(B, start, 0.15)[1] - goal
 
-        high = max(low + 1, math.ceil(value))
-        at_high = height(high)
-        guess = max(low, high // 2)
-        low, at_low = (guess, height(guess)) if guess > low else (low, math.inf)
-        while at_low <= 0 and low > 1:
-            high, at_high, low = low, at_low, low // 2
-            at_low = height(low)
-        while high - low > max(1, _TOLERANCE * high):
-            share = at_low / (at_low - at_high) if math.isfinite(at_low - at_high) else 0.5
-            middle = low + round((high - low) * min(max(share, 0.05), 0.95))
-            middle = min(max(middle, low + 1), high - 1)
-            at_middle = height(middle)
-            if at_middle <= 0:
-                high, at_high = middle, at_middle
-            else:
-                low, at_low = middle, at_middle
+def _descend(m: Marginals, u: float, goal: float, low: int, high: int) -> int:
+    """Least B in [low, high] with log e <= goal at u that regula falsi finds; `high` if e is above goal there."""
+    at_high = m.height(high, u) - goal
+    if at_high > 0 or high <= low:
         return high
+    below, step = high, 0.8
+    at_below = at_high
+    while at_below <= 0:  # a B that fails, or `low`
+        high, at_high = below, at_below
+        if below <= low:
+            return low
+        below, step = max(low, int(below * step)), step / 2
+        at_below = m.height(below, u) - goal
+    while high - below > max(1, _TOLERANCE * high):
+        share = at_below / (at_below - at_high) if math.isfinite(at_below - at_high) else 0.5
+        middle = below + round((high - below) * min(max(share, 0.02), 0.98))
+        middle = min(max(middle, below + 1), high - 1)
+        at_middle = m.height(middle, u) - goal
+        if at_middle <= 0:
+            high, at_high = middle, at_middle
+        else:
+            below, at_below = middle, at_middle
+    return high
