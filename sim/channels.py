@@ -27,7 +27,8 @@ class Channels:
     """Label tables of a target.
 
     Attributes:
-        magnitudes: the non-zero |label| values, increasing; C of them.
+        magnitudes: the non-zero |label| values, increasing; C of them. A target that is 0 everywhere has one
+            channel, of magnitude 1, whose table is 0.
         tables: int8 [C, 2^k] with values in {−1, 0, 1}.
         mixture: None, or the probability (in units of 2^−64) and the tables of the alternative component.
     """
@@ -66,7 +67,7 @@ def channels_of(target: Target) -> Channels:
     components = target.components
     if len(components) > 2:
         raise ValueError(f"a target of {len(components)} components is not supported: at most 2")
-    magnitudes = sorted({abs(v) for _, table in components for v in table} - {0})
+    magnitudes = sorted({abs(v) for _, table in components for v in table} - {0}) or [Fraction(1)]
     tables = [
         torch.tensor([[_sign(v) if abs(v) == m else 0 for v in table] for m in magnitudes], dtype=torch.int8)
         for _, table in components

@@ -156,7 +156,7 @@ def _drawn_teachers(cell: Cell, schedule: Progressive, replicates: int) -> Json:
     exact = projected or schedule.labels == "logits"
     models = [_student(cell, schedule, replicate) for replicate in range(replicates)] if exact else []
     plateau = [limit for _, limit in models]
-    at_horizon = [success(cell.samples) for success, _ in models]
+    at_horizon = [success(float(cell.samples)) for success, _ in models]
 
     def average(B: float) -> float:
         return float(np.mean([success(B) for success, _ in models]))

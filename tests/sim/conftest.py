@@ -5,12 +5,13 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from sim.grid import main
 from tests.statistics import LEDGER
@@ -75,6 +76,14 @@ def tree(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
+@pytest.fixture(autouse=True)
+def _one_torch_thread() -> Iterator[None]:
+    """Protocols set torch's threads; left at more than one, small tensors cost much on a busy machine."""
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="session")
 def _tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     folder = tmp_path_factory.mktemp("tiny")
@@ -104,7 +113,7 @@ def private_ledger(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def small_home(tmp_path: Path) -> Callable[[], dict[str, bytes]]:
+def small_home(tmp_path: Path) -> Iterator[Callable[[], dict[str, bytes]]]:
     """Run in an empty folder; the result shows its files."""
     before = Path.cwd()
     os.chdir(tmp_path)
