@@ -52,6 +52,12 @@ LabelCircuit build_circuit(const std::vector<bool>& values) {
   const Edge root = builder.build(values);
   builder.circuit.root = root.slot;
   builder.circuit.flip = root.flip;
+  builder.circuit.affine = true;
+  int32_t before = 0;
+  for (const LabelStep& step : builder.circuit.steps) {
+    builder.circuit.affine = builder.circuit.affine && step.low == before && step.high == before;
+    ++before;
+  }
   return builder.circuit;
 }
 

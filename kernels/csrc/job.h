@@ -23,6 +23,7 @@ struct LabelCircuit {
   std::vector<LabelStep> steps;
   int32_t root = 0;   // slot
   bool flip = false;  // complement the result
+  bool affine = false;  // every step is an exclusive or with the one before: a parity, the commonest label
 };
 
 struct Labels {

@@ -8,25 +8,35 @@ namespace PARITY_LEVEL {
 
 constexpr int kMaxSlots = 1025;  // a reduced diagram on 10 variables has fewer nodes than 2^10
 
-// x: rows of this sub-block; out: kPer vectors. `slots` is scratch of kMaxSlots vectors.
+inline bool constant(const parity::LabelCircuit& circuit) { return circuit.root == 0; }
+
+// x: rows of this sub-block; out: kPer vectors. `slots` is scratch of kMaxSlots rows, the first of which holds zeros.
 inline void evaluate(const parity::LabelCircuit& circuit, const V* x, const int64_t* support, V* slots, V* out) {
-  const V flip = circuit.flip ? ones() : zero();
+  const parity::LabelStep* step = circuit.steps.data();
   const size_t length = circuit.steps.size();
-  for (int h = 0; h < kPer; ++h) {
-    slots[0] = zero();
-    for (size_t i = 0; i < length; ++i) {
-      const parity::LabelStep& s = circuit.steps[i];
-      const V bit = x[support[s.variable] * kPer + h];
-      const V low = slots[s.low];
-      if (s.low == s.high) {
-        slots[i + 1] = low ^ bit;
-      } else {
-        const V high = s.flip ? ~slots[s.high] : slots[s.high];
-        slots[i + 1] = select(bit, high, low);
-      }
+  const V complement = circuit.flip ? ones() : zero();
+  if (circuit.affine) {
+    V sum[kPer];
+    for (int h = 0; h < kPer; ++h) sum[h] = complement;
+    for (size_t i = 0; i < length; ++i, ++step) {
+      const V* bit = x + support[step->variable] * kPer;
+      for (int h = 0; h < kPer; ++h) sum[h] ^= bit[h];
     }
-    out[h] = slots[circuit.root] ^ flip;
+    for (int h = 0; h < kPer; ++h) out[h] = sum[h];
+    return;
   }
+  V* slot = slots;
+  for (size_t i = 0; i < length; ++i, ++step) {
+    slot += kPer;
+    const V *bit = x + support[step->variable] * kPer, *low = slots + step->low * kPer, *high = slots + step->high * kPer;
+    if (step->low == step->high) {
+      for (int h = 0; h < kPer; ++h) slot[h] = low[h] ^ bit[h];
+    } else {
+      const V flip = step->flip ? ones() : zero();
+      for (int h = 0; h < kPer; ++h) slot[h] = select(bit[h], high[h] ^ flip, low[h]);
+    }
+  }
+  for (int h = 0; h < kPer; ++h) out[h] = slots[circuit.root * kPer + h] ^ complement;
 }
 
 }  // namespace PARITY_LEVEL

@@ -56,10 +56,14 @@ struct Lanes {
     counter += splat(1);
   }
 
-  // rows x 512 bits; a local copy keeps the state in registers.
-  void fill(V* out, int64_t rows) {
-    Lanes s = *this;
-    for (int64_t i = 0; i < rows; ++i) s.step(out + i * kPer);
+  // rows x 512 bits, stored over rows that before(i, row) may still read.
+  template <class Before>
+  PARITY_INLINE void fill(V* out, int64_t rows, const Before& before) {
+    Lanes s = *this;  // a copy that stays in registers
+    for (int64_t i = 0; i < rows; ++i, out += kPer) {
+      before(i, out);
+      s.step(out);
+    }
     *this = s;
   }
 };

@@ -1,15 +1,17 @@
-// First-step sums with samples in the bits of a vector: one neuron after the other over a block of inputs.
-// Best for few neurons per stream. Per 8 * kBytes samples, neuron and coordinate: one full adder for the
+// First-step sums with samples in the bits of a vector: one neuron after the other over a whole block of inputs.
+// For few neurons per stream. Per 8 * kBytes samples, neuron and coordinate: one full adder for the
 // activation, one `and_xor` and one full adder for the gradient.
 #pragma once
 
-#include "block.h"
+#include "chunk.h"
 #include "threshold.h"
 
 namespace PARITY_LEVEL {
 
 class Sliced {
  public:
+  static constexpr int64_t kChunk = kSubs;  // sub-blocks of the chunks it takes
+
   // Neurons first .. last - 1 of the stream.
   Sliced(const Job& job, int64_t stream, int64_t first, int64_t last, Arena& arena)
       : job_(job),
@@ -18,6 +20,7 @@ class Sliced {
         count_(last - first),
         units_(arena.take<Threshold>(count_)),
         rows_(arena.take<uint32_t>(count_ * Threshold::capacity(job.n))),
+        fires_(arena.take<V>(count_ * kVectors)),
         planes_(arena.take<V>(job.classes * count_ * job.n * kStored)),
         active_(arena.take<int64_t>(count_)),
         labelled_(arena.take<int64_t>(job.classes * count_)) {
@@ -27,29 +30,33 @@ class Sliced {
     }
   }
 
-  // Adds the samples lo .. hi - 1 of the block.
-  void add(const Block& block, int64_t lo, int64_t hi) {
+  void draw(Chunk& chunk, int64_t s) { chunk.draw(s); }
+
+  // Activations on sub-block s, best while its inputs are still in the first-level cache.
+  void fire(const Chunk& chunk, int64_t s) {
+    for (int64_t j = 0; j < count_; ++j) units_[j].run(chunk.sub(s), fires_ + j * kVectors + s * kPer);
+  }
+
+  // Adds the samples lo .. hi - 1 of the chunk, on which fire() has been called.
+  void add(const Chunk& chunk, int64_t lo, int64_t hi) {
     V mask[kVectors];
     for (int v = 0; v < kVectors; ++v) mask[v] = sample_mask(v, lo, hi);
-    const int64_t first = lo / kSub, last = (hi + kSub - 1) / kSub;
     for (int64_t j = 0; j < count_; ++j) {
       V fires[kVectors];
       V count = zero();
-      for (int v = 0; v < kVectors; ++v) fires[v] = zero();
-      for (int64_t s = first; s < last; ++s) {
-        for (int h = 0; h < kPer; ++h) {
-          const int64_t v = s * kPer + h;
-          fires[v] = units_[j].run(block.sub(s) + h) & mask[v];
-          count += count_ones(fires[v]);
-        }
+      for (int v = 0; v < kVectors; ++v) {
+        fires[v] = fires_[j * kVectors + v] & mask[v];
+        count += count_ones(fires[v]);
       }
       active_[j] += int64_t(total(count));
-      for (int64_t c = 0; c < job_.classes; ++c) add_class(block, j, c, fires);
+      for (int64_t c = 0; c < job_.classes; ++c) add_class(chunk, j, c, fires);
     }
   }
 
+  bool full() const { return false; }
+
   // Moves everything counted so far into the record's sums.
-  void flush(int64_t record) {
+  void flush(const Chunk&, int64_t record) {
     const int64_t base = record * job_.streams + stream_;
     for (int64_t j = 0; j < count_; ++j) {
       __atomic_fetch_add(job_.active + base * job_.neurons + first_ + j, active_[j], __ATOMIC_RELAXED);
@@ -71,24 +78,25 @@ class Sliced {
   }
 
  private:
+  static constexpr int kVectors = int(kSubs) * kPer;
   static constexpr int kTree = kVectors < 16 ? kVectors : 16;
   static constexpr int kLevels = log2_of(kTree);
   static constexpr int kStored = kLevels + 1;  // the planes, then the number of carries out of them
 
-  void add_class(const Block& block, int64_t j, int64_t c, const V* fires) {
+  void add_class(const Chunk& chunk, int64_t j, int64_t c, const V* fires) {
     V counted[kVectors], negative[kVectors];
     V count = zero();
     for (int v = 0; v < kVectors; ++v) {
-      counted[v] = fires[v] & block.present[c * kVectors + v];
-      negative[v] = block.negative[c * kVectors + v];
+      counted[v] = fires[v] & chunk.present[c * kVectors + v];
+      negative[v] = chunk.negative[c * kVectors + v];
       count += count_ones(counted[v]);
     }
     const int64_t unit = c * count_ + j;
     labelled_[unit] += int64_t(total(count));
     V* stored = planes_ + unit * job_.n * kStored;
-    const int64_t stride = block.row_vectors;
+    const int64_t stride = chunk.row_vectors;
     for (int64_t i = 0; i < job_.n; ++i, stored += kStored) {
-      const V* x = block.x + i * kPer;
+      const V* x = chunk.x + i * kPer;
       V p[kLevels], carries = stored[kLevels];
       for (int l = 0; l < kLevels; ++l) p[l] = stored[l];
       int v = 0;
@@ -107,6 +115,7 @@ class Sliced {
   int64_t stream_, first_, count_;
   Threshold* units_;
   uint32_t* rows_;
+  V* fires_;   // [neurons][kVectors]
   V* planes_;  // [classes][neurons][n][kStored]
   int64_t* active_;
   int64_t* labelled_;

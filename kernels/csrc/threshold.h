@@ -1,4 +1,4 @@
-// Activation of one threshold unit for one vector of samples, by counting disagreements vertically.
+// Activation of one threshold unit on a sub-block of samples, by counting disagreements vertically.
 #pragma once
 
 #include "adders.h"
@@ -51,27 +51,29 @@ struct Threshold {
   }
 
   template <int Planes>
-  V run_planes(const V* x) const {
-    V p[Planes + 1];
-    for (int i = 0; i <= Planes; ++i) p[i] = initial >> i & 1 ? ones() : zero();
-    count<Planes>(x, rows, minus, p);
-    for (int i = 0; i <= Planes; ++i) p[i] = ~p[i];
-    count<Planes>(x, rows + minus, plus, p);
-    return ~p[Planes];
+  void run_planes(const V* x, V* fires) const {
+    for (int h = 0; h < kPer; ++h) {
+      V p[Planes + 1];
+      for (int i = 0; i <= Planes; ++i) p[i] = initial >> i & 1 ? ones() : zero();
+      count<Planes>(x + h, rows, minus, p);
+      for (int i = 0; i <= Planes; ++i) p[i] = ~p[i];
+      count<Planes>(x + h, rows + minus, plus, p);
+      fires[h] = ~p[Planes];
+    }
   }
 
-  // x: rows of a sub-block, kPer vectors apart, offset to the wanted vector; row n holds zeros.
-  V run(const V* x) const {
+  // x: rows of a sub-block, of which row n holds zeros; fires: kPer vectors.
+  void run(const V* x, V* fires) const {
     switch (planes) {
-      case 4: return run_planes<4>(x);
-      case 5: return run_planes<5>(x);
-      case 6: return run_planes<6>(x);
-      case 7: return run_planes<7>(x);
-      case 8: return run_planes<8>(x);
-      case 9: return run_planes<9>(x);
-      case 10: return run_planes<10>(x);
-      case 11: return run_planes<11>(x);
-      default: return run_planes<12>(x);
+      case 4: return run_planes<4>(x, fires);
+      case 5: return run_planes<5>(x, fires);
+      case 6: return run_planes<6>(x, fires);
+      case 7: return run_planes<7>(x, fires);
+      case 8: return run_planes<8>(x, fires);
+      case 9: return run_planes<9>(x, fires);
+      case 10: return run_planes<10>(x, fires);
+      case 11: return run_planes<11>(x, fires);
+      default: return run_planes<12>(x, fires);
     }
   }
 };

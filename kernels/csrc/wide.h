@@ -9,7 +9,7 @@
 // Each costs about n / 2 full adders per sample and vector of neurons.
 #pragma once
 
-#include "block.h"
+#include "chunk.h"
 #include "threes.h"
 
 namespace PARITY_LEVEL {
@@ -22,9 +22,10 @@ class Wide {
   // Parities of the groups of coordinates, to be kept behind the n + 1 rows of each sub-block.
   static int64_t extra_rows(int64_t n) { return Groups::capacity(n); }
 
-  void add(const Block& block, int64_t lo, int64_t hi);
+  // Adds the samples lo .. hi - 1 of the chunk.
+  void add(const Chunk& chunk, int64_t lo, int64_t hi);
 
-  // The vertical counters must be emptied before another block would overflow them.
+  // The vertical counters must be emptied before another chunk would overflow them.
   bool full() const { return tiles_ + kBlock / Tile::kSamples > kMaxTiles; }
 
   void flush(int64_t record);
@@ -39,9 +40,9 @@ class Wide {
   static constexpr int kAhead = Reader<1>::kAhead;
 
   void prepare(int64_t tile, V* planes);
-  void derive(const Block& block, int64_t s) const;
-  void select_samples(const Block& block, int64_t s, int64_t at);
-  void select_coordinates(const Block& block, int64_t s, int64_t at);
+  void derive(const Chunk& chunk, int64_t s) const;
+  void select_samples(const Chunk& chunk, int64_t s, int64_t at);
+  void select_coordinates(const Chunk& chunk, int64_t s, int64_t at);
   template <int Planes>
   void fire_planes(int64_t tile, int64_t lo, int64_t hi);
   void fire(int64_t tile, int64_t lo, int64_t hi);
@@ -118,8 +119,8 @@ inline void Wide::prepare(int64_t tile, V* planes) {
 }
 
 // Parity rows of the groups of coordinates, behind the inputs of sub-block s.
-inline void Wide::derive(const Block& block, int64_t s) const {
-  V* x = block.sub(s);
+inline void Wide::derive(const Chunk& chunk, int64_t s) const {
+  V* x = chunk.sub(s);
   for (int32_t g = 0; g < groups_.count - 1; ++g) {
     const Groups::Group& of = groups_.group[g];
     V* out = x + (job_.n + 1 + g) * kPer;
@@ -128,8 +129,8 @@ inline void Wide::derive(const Block& block, int64_t s) const {
 }
 
 // Selectors of the activation for the 128 samples from `at` of sub-block s.
-inline void Wide::select_samples(const Block& block, int64_t s, int64_t at) {
-  const V* x = block.sub(s);
+inline void Wide::select_samples(const Chunk& chunk, int64_t s, int64_t at) {
+  const V* x = chunk.sub(s);
   const uint8_t* rows = reinterpret_cast<const uint8_t*>(x) + at / 8;
   for (int32_t g = 0; g < groups_.count; ++g) {
     const Groups::Group& of = groups_.group[g];
@@ -140,11 +141,11 @@ inline void Wide::select_samples(const Block& block, int64_t s, int64_t at) {
 }
 
 // Selectors of the gradient for the same samples.
-inline void Wide::select_coordinates(const Block& block, int64_t s, int64_t at) {
-  const uint64_t* x = reinterpret_cast<const uint64_t*>(block.sub(s)) + at / 64;
+inline void Wide::select_coordinates(const Chunk& chunk, int64_t s, int64_t at) {
+  const uint64_t* x = reinterpret_cast<const uint64_t*>(chunk.sub(s)) + at / 64;
   uint8_t* out = of_coordinates_;
   for (int64_t c = 0; c < job_.classes; ++c) {
-    const uint64_t* y = reinterpret_cast<const uint64_t*>(block.negative + c * kVectors) + s * 8 + at / 64;
+    const uint64_t* y = reinterpret_cast<const uint64_t*>(chunk.negative + c * chunk.vectors) + s * 8 + at / 64;
     int64_t* negatives = negatives_ + c * job_.n;
     for (int64_t i = 0; i < job_.n; i += kWords) {
       const int64_t count = job_.n - i < kWords ? job_.n - i : kWords;
@@ -223,17 +224,17 @@ inline void Wide::count(const uint8_t* selectors, int64_t rows, V* counters) con
   }
 }
 
-inline void Wide::add(const Block& block, int64_t lo, int64_t hi) {
+inline void Wide::add(const Chunk& chunk, int64_t lo, int64_t hi) {
   for (int64_t from = lo / Tile::kSamples * Tile::kSamples; from < hi; from += Tile::kSamples) {
     const int64_t s = from / kSub, at = from % kSub;
-    if (at == 0 || from <= lo) derive(block, s);
-    select_samples(block, s, at);
-    select_coordinates(block, s, at);
+    if (at == 0 || from <= lo) derive(chunk, s);
+    select_samples(chunk, s, at);
+    select_coordinates(chunk, s, at);
     for (int64_t t = 0; t < tiles_of_neurons_; ++t) {
       fire(t, lo - from, hi - from);
       bool counted = false;
       for (int64_t c = 0; c < job_.classes; ++c) {
-        const V* present = block.present + c * kVectors;
+        const V* present = chunk.present + c * chunk.vectors;
         const uint64_t* words = reinterpret_cast<const uint64_t*>(present) + from / 64;
         const bool all = (words[0] & words[1]) == ~uint64_t{0};
         for (int b = 0; !all && b < Tile::kSamples; ++b) {

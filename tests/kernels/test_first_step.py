@@ -161,11 +161,11 @@ def test_a_split_segment_adds_up(seed: int, neurons: int, start: int, first: int
 
 @pytest.mark.parametrize("neurons", [1, 100])
 def test_long_runs_overflow_nothing(neurons: int) -> None:
-    """Past the capacity of the vertical counters (2^20 samples), against the sum of short runs."""
-    stop = (1 << 20) + 12345
+    """Past the capacity of the vertical counters (2^21 samples at most), against the sum of short runs."""
+    stop = (1 << 21) + 12345
     case = make_case(3, 3, 2, [stop], neurons=neurons, q=3)
     total = case.run(threads=2)
-    cuts = [0, 300_000, 700_001, stop]
+    cuts = [0, 600_000, 1_400_001, stop]
     parts = [case.run(start=a, records=torch.tensor([b]), threads=2) for a, b in pairwise(cuts)]
     assert torch.equal(total.sums, sum(part.sums for part in parts))  # type: ignore[arg-type]
     assert total.active.eq(stop).all()
