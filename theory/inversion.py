@@ -11,11 +11,14 @@ from fractions import Fraction
 from functools import cached_property
 
 import flint
+import numpy as np
 
 from theory.enclosure import PrecisionError, ball, hull, precision
 from theory.errors import TheoryError
 
-MAX_FREQUENCIES = 20_000
+MAX_FREQUENCIES = 1 << 20
+_SCREENED_FROM = 128
+_FLOAT_ERROR = 1e-12  # of |f~|^2 in the screening below; sums of a few hundred rounded terms are off by 1e-13
 _ROUNDS = 6
 
 Masses = tuple[tuple[int, Fraction], ...]
@@ -148,7 +151,9 @@ class Plan:
     bits: int
     first: int  # the window is first .. first + size - 1
     size: int
-    kept: int  # frequencies 0 .. kept are summed
+    kept: int  # frequencies above are dropped by kappa
+    frequencies: tuple[int, ...]  # those up to `kept` that are summed
+    screened: float  # every other one up to `kept` has |f~|^B <= e^-screened
     outside: flint.arb  # bound of the mass outside the window
 
     @classmethod
@@ -177,6 +182,8 @@ class Plan:
                 f"The law's lattice has so little mass on neighbouring values that {kept} frequencies are "
                 f"needed; at most {MAX_FREQUENCIES} are allowed (use a Chernoff bound)."
             )
+        screened = level + math.log(2 + math.log(size))
+        frequencies = _loud(law, count, size, kept, screened)
         bits = goal + 2 * count.bit_length() + size.bit_length() + 48
         with precision(64):
             outside = flint.arb(0)
@@ -185,38 +192,56 @@ class Plan:
             for gap, covered in ((mean - first + 1, first == 0), (last + 1 - mean, last == top)):
                 if not covered:
                     outside += (-(gap * gap) / (2 * (variance + law.radius * gap / 3))).exp()
-        return cls(law, count, bits, first, size, kept, outside)
+        return cls(law, count, bits, first, size, kept, frequencies, screened, outside)
 
     def transforms(self) -> list[flint.acb]:
-        """Return f~(e^(2 pi i j/N))^B for j = 0..kept at the present precision."""
-        unit, z, result = self.root(1), flint.acb(1), []
+        """Return f~(e^(2 pi i j/N))^B for each kept frequency j at the present precision."""
         terms = [(m, ball(weight)) for m, weight in reversed(self.law.weights)]
-        total = ball(self.law.total)
-        for _ in range(self.kept + 1):
+        total, result = ball(self.law.total), []
+        for z in self.roots(1):
             value, previous = flint.acb(0), terms[0][0]
             for m, weight in terms:  # Horner's rule
                 value = value * z ** (previous - m) + weight if previous != m else value + weight
                 previous = m
             result.append((value * z**previous / total) ** self.count)
-            z *= unit
         return result
 
-    def root(self, numerator: int) -> flint.acb:
-        """Return e^(2 pi i numerator / N), from the exact fraction."""
-        sine, cosine = flint.arb.sin_cos_pi_fmpq(flint.fmpq(2 * (numerator % self.size), self.size))
-        return flint.acb(cosine, sine)
+    def roots(self, step: int) -> list[flint.acb]:
+        """Return e^(2 pi i j step/N) for each kept frequency j, from its exact fraction.
+
+        Not by repeated multiplication: a rotated box of the complex plane grows by up to sqrt 2 each time.
+        """
+        angles = (flint.fmpq(2 * (j * step % self.size), self.size) for j in self.frequencies)
+        return [flint.acb(cosine, sine) for sine, cosine in map(flint.arb.sin_cos_pi_fmpq, angles)]
 
     def dropped_transform(self) -> flint.arb:
         """Bound of the dropped frequencies' |f~|^B, which holds for each and for their mean."""
+        quiet = (-ball(self.screened)).exp() if len(self.frequencies) <= self.kept else flint.arb(0)
         if self.kept >= self.size // 2:
-            return flint.arb(0)
+            return quiet
         sine = flint.arb.sin_pi_fmpq(flint.fmpq(self.kept + 1, self.size))
         kappa = ball(self.law.kappa[0]) / self.law.kappa[1]
-        return (-(self.count * kappa * sine * sine) / 2).exp()
+        return quiet.max((-(self.count * kappa * sine * sine) / 2).exp())
 
     def dropped_kernel(self) -> flint.arb:
         """Bound of what they add to a sum of monotone weights <= 1: |kernel_j| <= 1/sin(pi j/N) <= N/2j."""
         return self.dropped_transform() * (2 + flint.arb(self.size).log())
+
+
+def _loud(law: TiltedLaw, count: int, size: int, kept: int, level: float) -> tuple[int, ...]:
+    """Frequencies 0..kept without those that certainly have |f~|^B <= e^-level, by floats with a stated error.
+
+    kappa sees one pair of values at a time, so on a rough lattice it keeps many frequencies that are quiet.
+    """
+    if kept < _SCREENED_FROM or law.weights[-1][0] * kept >= 1 << 62:
+        return tuple(range(kept + 1))
+    j = np.arange(kept + 1, dtype=np.int64)
+    value = np.zeros(kept + 1, dtype=np.complex128)
+    for m, weight in law.weights:
+        value += (weight / law.total) * np.exp(2j * np.pi * ((m * j) % size / size))
+    square = np.minimum(np.abs(value) ** 2 + _FLOAT_ERROR, 1.0)
+    loud = np.flatnonzero(-0.5 * count * np.log(square) * (1 - 1e-9) <= level)
+    return tuple(loud.tolist())
 
 
 def lattice_probability(
@@ -259,16 +284,20 @@ def _windowed(plan: Plan, first: int, last: int, ratio: flint.arb, side: int) ->
     The kernel sum_s ratio^|s - anchor| e^(-2 pi i j s/N) is a geometric sum, taken from the anchor on.
     """
     direction, anchor, length = (1, first, last - first + 1) if side >= 0 else (-1, last, last - first + 1)
-    units = plan.root(-direction), plan.root(-anchor), plan.root(-direction * length)
-    step, start, end = flint.acb(1), flint.acb(1), flint.acb(1)
     power, total = ratio**length, flint.arb(0)
-    for j, value in enumerate(plan.transforms()):
+    factors = zip(
+        plan.transforms(),
+        plan.roots(-direction),
+        plan.roots(-anchor),
+        plan.roots(-direction * length),
+        strict=True,
+    )
+    for j, (value, step, start, end) in zip(plan.frequencies, factors, strict=True):
         if j == 0 and not side:
             total += length
         else:
             term = (value * start * (1 - power * end) / (1 - ratio * step)).real
             total += term if j == 0 or 2 * j == plan.size else 2 * term
-        step, start, end = step * units[0], start * units[1], end * units[2]
     return total / plan.size
 
 
@@ -277,6 +306,6 @@ def concentration(masses: Masses, count: int, tilt: Fraction) -> flint.arb:
     plan = Plan.make(tilted(masses, tilt), count, 20)
     with precision(plan.bits):
         total = flint.arb(0)
-        for j, value in enumerate(plan.transforms()):
+        for j, value in zip(plan.frequencies, plan.transforms(), strict=True):
             total += (1 if j == 0 or 2 * j == plan.size else 2) * abs(value)
         return total / plan.size + plan.dropped_transform()

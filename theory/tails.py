@@ -39,7 +39,7 @@ import flint
 
 from theory.enclosure import precision
 from theory.errors import Number, TheoryError, integer, probability, rational
-from theory.inversion import Masses, concentration, lattice_probability, tilt_for
+from theory.inversion import Masses, concentration, lattice_probability, tilt_for, tilted
 
 DEFAULT_BITS = 64
 MAX_TOP = 4096
@@ -81,6 +81,15 @@ class Lattice:
     def mean(self) -> Fraction:
         """Exact mean of m."""
         return sum((m * p for m, p in self.masses), Fraction(0))
+
+    @cached_property
+    def roughness(self) -> float:
+        """Deviation over sqrt(kappa): an exact tail needs about 64 times as many frequencies.
+
+        About 0.7 for +-1 labels; large if neighbouring values of the lattice have little mass.
+        """
+        law = tilted(self.masses, Fraction(1))
+        return math.sqrt(law.variance * law.kappa[1] / law.kappa[0]) if law.kappa[0] else 0.0
 
 
 class LatticeSum:

@@ -85,6 +85,16 @@ def test_random_integer_laws_equal_enumeration(masses: list[int], count: int, sc
     check_law(law, count)
 
 
+def test_a_fine_lattice_that_needs_thousands_of_frequencies() -> None:
+    """Little mass on neighbours: the frequencies' phases must not lose precision one by one."""
+    masses = {0: 1, 7: 1, 10: 8, 11: 2, 15: 1, 18: 1, 21: 1, 27: 1}
+    count, scale = 381, 16
+    coefficients = polynomial_power([masses.get(v, 0) for v in range(28)], count)
+    tested = LatticeSum({Fraction(v): Fraction(p, scale) for v, p in masses.items()}, count)
+    exact = Fraction(sum(coefficients[3417:4204]), scale**count)
+    check_encloses(tested.within(3417, 4203, 24), exact, 24)
+
+
 def polynomial_power(numerators: list[int], count: int) -> list[int]:
     return [int(c) for c in flint.fmpz_poly(numerators) ** count]
 

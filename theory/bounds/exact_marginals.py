@@ -65,6 +65,7 @@ if TYPE_CHECKING:
 
 _BITS = 24
 _TOLERANCE = 2.0**-13
+_ROUGHEST = 100.0  # beyond, exact tails need too many frequencies each
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,8 @@ class Marginals:
 
     @cached_property
     def on_lattice(self) -> bool:
-        """True iff all values lie on a lattice coarse enough for exact tails."""
-        return all(lattice.top <= MAX_TOP for lattice in self.lattices)
+        """True iff all values lie on a lattice coarse enough for exact tails in milliseconds."""
+        return all(lattice.top <= MAX_TOP and lattice.roughness <= _ROUGHEST for lattice in self.lattices)
 
     @cached_property
     def lattices(self) -> tuple[Lattice, ...]:
@@ -246,40 +247,48 @@ class ExactMarginals(Bound):
         if not all(m.on_lattice for m in marginals):
             value = max(m.chernoff_samples(delta)[0] for m in marginals)
             return flint.arb(math.ceil(value)), {"persistent": float(math.ceil(value)), "exact_tails": 0.0}
-        B, thresholds = self._search(marginals, delta)
-        persistent = max(
-            m.persistent_samples(B, t, delta) for m, t in zip(marginals, thresholds, strict=True)
-        )
-        return flint.arb(B), {"persistent": float(math.ceil(persistent)), "exact_tails": 1.0}
+        easy = [m.chernoff_samples(delta) for m in marginals]  # each holds from there on
+        B, thresholds = self._search(marginals, easy, delta)
+        lasting = [
+            float(B) if value <= B else min(value, m.persistent_samples(B, t, delta))
+            for m, t, (value, _) in zip(marginals, thresholds, easy, strict=True)
+        ]
+        return flint.arb(B), {"persistent": float(math.ceil(max(lasting))), "exact_tails": 1.0}
 
-    def _search(self, marginals: list[Marginals], delta: Fraction) -> tuple[int, list[Fraction]]:
+    def _search(
+        self, marginals: list[Marginals], easy: list[tuple[float, Fraction]], delta: Fraction
+    ) -> tuple[int, list[Fraction]]:
         """Return a B that certainly holds for all, and a threshold for each."""
-        B, _ = self._root(marginals[0], 1, delta)  # the hardest: most others then hold already
-        for m in marginals[1:]:
-            if self._certified(m, B, delta) is None:
-                B, _ = self._root(m, B, delta)
+        B = self._root(marginals[0], easy[0], 1, delta)  # the hardest: most others then hold already
+        for m, chernoff in zip(marginals[1:], easy[1:], strict=True):
+            if self._certified(m, chernoff, B, delta) is None:
+                B = self._root(m, chernoff, B, delta)
         while True:
-            found = [self._certified(m, B, delta) for m in marginals]
+            found = [self._certified(m, c, B, delta) for m, c in zip(marginals, easy, strict=True)]
             thresholds = [t for t in found if t is not None]
             if len(thresholds) == len(marginals):
                 return B, thresholds
             B = max(B + 1, math.ceil(B * (1 + _TOLERANCE)))
 
-    def _certified(self, m: Marginals, B: int, delta: Fraction) -> Fraction | None:
+    def _certified(
+        self, m: Marginals, chernoff: tuple[float, Fraction], B: int, delta: Fraction
+    ) -> Fraction | None:
+        """Return a threshold with e(B, t) <= delta for certain, if one is found."""
+        if chernoff[0] <= B:
+            return B * chernoff[1]
         threshold = m.threshold(B, m.best_position(B))
         return threshold if upper(m.failure(B, threshold)) <= lower(delta) else None
 
-    def _root(self, m: Marginals, low: int, delta: Fraction) -> tuple[int, float]:
-        """Return a least B >= low that is found to hold, and its u: the best u at one B serves for the next search."""
-        value, c = m.chernoff_samples(delta)
-        ends, goal = m.ends, math.log(lower(delta))
+    def _root(self, m: Marginals, chernoff: tuple[float, Fraction], low: int, delta: Fraction) -> int:
+        """Return a least B >= low that is found to hold; the best u at one B serves for the next descent."""
+        (value, c), ends, goal = chernoff, m.ends, math.log(lower(delta))
         high, u = max(low, math.ceil(value)), (float(c) - ends[0]) / (ends[1] - ends[0])
         for width in (0.3, 0.15, 0.1, 0.05):
             u = m.best_position(high, u, width)
             before, high = high, _descend(m, u, goal, low, high)
             if high > before * (1 - _TOLERANCE):
                 break
-        return high, u
+        return high
 
 
 def _descend(m: Marginals, u: float, goal: float, low: int, high: int) -> int:
