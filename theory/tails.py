@@ -18,6 +18,8 @@ a binomial (values 0, 1), the trinomial sums of a +-1 label (values -1, 0, 1), o
    kappa is the weight of adjacent pairs, or `1/sum(u_d^2/w_d)` for integers u_d with sum(u_d d) = 1 (by
    |sin(sum x)| <= sum |sin x| and Cauchy-Schwarz).  Hence |f~|^B <= exp(-B kappa sin^2(t/2)/2), and all but
    some hundred frequencies can be dropped at a rigorous price.  Their number does not grow with B.
+   Where that still keeps many (kappa sees neighbours only), those whose |f~|^B is small are dropped one by one,
+   by floats with a stated error.
 
 Everything is evaluated in ball arithmetic with exact rational phases; the dropped mass is added to the
 radius. Kind: exact (an enclosure of relative width 2^-bits, by default 2^-64; the tests compare with

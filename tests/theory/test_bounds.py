@@ -129,6 +129,19 @@ def test_b1_uses_the_rate_of_the_tails() -> None:
     ) <= 0.1
 
 
+def test_b1_of_random_steps() -> None:
+    generator = random.Random(41)
+    done = 0
+    while done < 25:
+        n, k = generator.randrange(6, 200), generator.randrange(1, 5)
+        q = generator.randrange(n // 3, 2 * n // 3)
+        table = tuple(Fraction(generator.randrange(-9, 10), generator.randrange(1, 5)) for _ in range(1 << k))
+        target = generator.choice([Parity(k), Junta(table), LowDegree(k)])
+        if min(law.margin for law, _ in law_classes(n, q, target)) > 0:
+            check_bernstein(n, q, target, Fraction(1, generator.randrange(2, 10**6)))
+            done += 1
+
+
 @pytest.mark.parametrize("fault", ["half the constant", "logarithm dropped", "best pattern", "wrong side"])
 def test_planted_faults_in_b1_are_caught(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     factor, evaluate = bernstein_module.bernstein_factor, Bernstein._evaluate
@@ -381,6 +394,46 @@ def test_divergences_to_60_digits() -> None:
                 assert mpmath.mpf(lower(value)) <= exact + slack
                 assert mpmath.mpf(upper(value)) >= exact - slack
             assert upper(pairs.affinity_divergence(*laws_)) <= upper(pairs.divergence(*laws_)) * (1 + 1e-15)
+
+
+def check_b2_sides(end: Callable[[float, float], float]) -> None:
+    """`end` of B2's and B2h's enclosure is never above the bound in 60 digits, at random parities, and close to it."""
+    generator = random.Random(43)
+    with mpmath.workdps(60):
+        for _ in range(20):
+            n, k = generator.randrange(8, 200), generator.choice((1, 2, 4))
+            q, delta = generator.randrange(n // 3, 2 * n // 3), Fraction(1, generator.randrange(5, 10**4))
+            law = FirstStepLaw(n, q, Parity(k), (1,) * k)
+            choices = [
+                [
+                    (mpmath.mpf(p.numerator) / p.denominator, mpmath.mpf(Q[v].numerator) / Q[v].denominator)
+                    for v, p in P.items()
+                ]
+                for P, Q in (pairs.same_sign(law, 0), pairs.opposite_sign(law, 0))
+                if P.keys() == Q.keys()
+            ]
+            if len(choices) < 2 or law.margin == 0:
+                continue
+            D = mpmath.mpf(delta.numerator) / delta.denominator
+            kl = min(mpmath.fsum(a * mpmath.log(a / b) for a, b in pair) for pair in choices)
+            rho = max(mpmath.fsum(mpmath.sqrt(a * b) for a, b in pair) for pair in choices)
+            for bound, exact in (
+                (BretagnolleHuber(), mpmath.log(1 / (4 * D)) / kl),
+                (LeCam(), -mpmath.log(4 * D * (1 - D)) / (-2 * mpmath.log(rho))),
+            ):
+                enclosure = bound.samples(n, k, q, Parity(k), delta).enclosure
+                value = end(enclosure.lower, enclosure.upper)
+                assert mpmath.mpf(value) <= exact
+                assert value >= float(exact) * (1 - 1e-12)
+
+
+def test_b2_is_below_60_digits() -> None:
+    check_b2_sides(lambda low, high: low)
+
+
+def test_planted_fault_the_wrong_side_of_b2_is_caught() -> None:
+    with pytest.raises(AssertionError):
+        check_b2_sides(lambda low, high: high)
 
 
 def test_divergence_of_second_opinion_intervals() -> None:

@@ -23,16 +23,17 @@ exact (`theory.tails`): e(B, t) is certified to relative 2^-24 and compared with
   B' >= B (r < 1, likewise upper tails), where I = c log r - log E r^Z and Q_B >= max_s P~(G = s) at B terms,
   which cannot rise when terms are added.  This decreases in B', and is within a few per cent of the exact
   tail (the prefactor of Bahadur and Rao 1960 without its asymptotics).
-* *Real labels.* If the values lie on too fine a lattice for exact tails (teachers' logits), the
-  Cramer-Chernoff bound with the optimal exponent takes the tails' place, with threshold c B and c optimised.
-  It decreases in B, so value and `persistent` agree.
+* *Real labels.* A real-valued teacher's labels lie on a lattice too, and are treated alike unless it is so fine that
+  exact tails would take seconds.  Then the Cramer-Chernoff bound with the optimal exponent takes the tails'
+  place, with threshold c B and c optimised; it decreases in B, so value and `persistent` agree
+  (`details["exact_tails"]` is 0).
 
 B1' <= B1: Bernstein's inequality bounds each tail from above, at t = B theta.
 
 **Worst case.** The maximum over the 2^k sign patterns; infinite if some pattern has Delta <= 0.  Kind:
 upper; loses only the union bound, so it is close to the true B_{1-delta} for small delta.
 
-At b = 0, delta = 0.1, parity: 3859 (n = 50, k = 2), 8.19e8 (n = 200, k = 4), 1.072e11 (n = 100, k = 6),
+At b = 0, delta = 0.1, parity: 3861 (n = 50, k = 2), 8.19e8 (n = 200, k = 4), 1.072e11 (n = 100, k = 6),
 about half of B1.
 
 **References.** Union bound with exact binomial-type tails: e.g. Langford, *Tutorial on practical prediction
