@@ -41,7 +41,7 @@ def drawable(target: Target) -> bool:
     return all((p * PROBABILITY_ONE).denominator == 1 for p, _ in made(getattr, target, "components"))
 
 
-@given(st.integers(1, 4).flatmap(lambda k: targets(k)))
+@given(st.integers(1, 4).flatmap(targets))
 def test_channels_reproduce_the_label_law_exactly(target: Target) -> None:
     if not drawable(target):
         with pytest.raises(ValueError, match="not a multiple of 2"):
@@ -51,7 +51,7 @@ def test_channels_reproduce_the_label_law_exactly(target: Target) -> None:
     assert law(rebuilt(channels)) == law([(p, list(table)) for p, table in target.components])
 
 
-@given(st.integers(1, 4).flatmap(lambda k: targets(k)).filter(drawable))
+@given(st.integers(1, 4).flatmap(targets).filter(drawable))
 def test_weights_are_integers_in_the_ratio_of_the_magnitudes(target: Target) -> None:
     channels = channels_of(target)
     assert list(channels.magnitudes) == sorted(set(channels.magnitudes))
@@ -64,7 +64,7 @@ def test_weights_are_integers_in_the_ratio_of_the_magnitudes(target: Target) -> 
     assert all(int(t.abs().sum(dim=0).max()) <= 1 for t in tables if t.numel())
 
 
-@given(st.integers(1, 3).flatmap(lambda k: targets(k)).filter(drawable), st.integers(0, 2**32))
+@given(st.integers(1, 3).flatmap(targets).filter(drawable), st.integers(0, 2**32))
 def test_gradients_are_the_exact_sums_up_to_one_positive_factor(target: Target, seed: int) -> None:
     channels = channels_of(target)
     C = len(channels.magnitudes)

@@ -1,3 +1,4 @@
+import dataclasses
 import functools
 from collections.abc import Callable
 from fractions import Fraction
@@ -106,10 +107,11 @@ def test_a_replicate_alone_equals_itself_in_a_batch(name: str) -> None:
         assert len({record["digest"] for record in batch.values()}) == 4
 
 
-@pytest.mark.parametrize("seconds", [0.0, 2e-6, 1e-5])
+@pytest.mark.parametrize("seconds", [0.0, 2e-7, 2e-6])
 @pytest.mark.parametrize("name", ["cross-entropy", "one-shot", "phase-1-projected"])
 def test_splitting_calls_changes_nothing(name: str, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = run(CELLS[name], [0, 1, 2])
+    cell = dataclasses.replace(CELLS[name], samples=150)
+    expected = run(cell, [0, 1, 2])
     calls = []
 
     def counted(*args: object, **kwargs: object) -> object:
@@ -119,10 +121,10 @@ def test_splitting_calls_changes_nothing(name: str, seconds: float, monkeypatch:
     original: Callable[..., object] = kernels.first_step
     monkeypatch.setattr(kernels, "first_step", counted)
     monkeypatch.setattr(module, "CALL_SECONDS", seconds)
-    assert run(CELLS[name], [0, 1, 2]) == expected
+    assert run(cell, [0, 1, 2]) == expected
     assert len(calls) > 3
     if seconds == 0.0:
-        assert len(calls) >= record_grid(CELLS[name].samples, 2)[-1]
+        assert len(calls) >= 128
 
 
 @pytest.mark.parametrize("name", CELLS)
@@ -204,10 +206,11 @@ def test_each_student_reaches_the_limit_that_theory_predicts_for_its_own_teacher
 
 
 def test_too_many_samples_for_exact_sums_are_refused() -> None:
-    cell = cell_of(Progressive("phase-1", "logits", 4096), n=101, samples=1 << 43)
+    cell = cell_of(Progressive("phase-1", "logits", 8), samples=1 << 43)
     schedule = cell.schedule
     assert isinstance(schedule, Progressive)
     teacher = phase_one.draw_teacher(cell, schedule, 0)
+    teacher.__dict__["integer_bound"] = 1 << 20  # as of a much wider teacher
     with pytest.raises(SimError, match="too many for exact sums of this teacher: give fewer than"):
         phase_one.gradients(cell, schedule, teacher, 0, record_grid(cell.samples, 2))
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sim import streams
 from tests.statistics import assert_uniform
 
-IDS = [hashlib.sha256(str(i).encode()).hexdigest() for i in range(2000)]
+IDS = [hashlib.sha256(str(i).encode()).hexdigest() for i in range(800)]
 
 
 @given(st.sampled_from(IDS), st.sampled_from(streams.NAMES))
@@ -48,4 +48,4 @@ def test_supports_are_uniform() -> None:
     drawn = Counter(streams.draw_support(cell, 5, 2) for cell in IDS)
     counts = [drawn[pair] for pair in combinations(range(5), 2)]
     assert sum(counts) == len(IDS)
-    assert_uniform(counts, alternative=0.18, rate=1e-7, claim="every pair of 5 coordinates is equally likely")
+    assert_uniform(counts, alternative=0.21, rate=1e-7, claim="every pair of 5 coordinates is equally likely")
