@@ -1,0 +1,61 @@
+"""Builds of the C++ sources by the tests themselves: with faults planted in them, or with emulated instructions."""
+
+import ctypes
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+import kernels
+from kernels import _load
+
+SOURCES = Path(kernels.__file__).parent / "csrc"
+HARNESS = Path(__file__).parent / "native" / "harness.cpp"
+COMPILER = shutil.which("g++") or shutil.which("c++")
+
+needs_compiler = pytest.mark.skipif(
+    COMPILER is None or not SOURCES.is_dir(), reason="needs a C++ compiler and the kernels' sources"
+)
+
+
+def build(sources: Path, library: Path, flags: Sequence[str] = ()) -> ctypes.CDLL:
+    """Compile the sources, as level `baseline` whatever the flags, and load them."""
+    assert COMPILER is not None
+    command = [
+        COMPILER, "-std=c++17", "-O1", "-shared", "-fPIC", "-pthread", "-w", "-DPARITY_LEVEL=baseline", *flags,
+        f"-I{sources}", str(HARNESS), *(str(sources / name) for name in ("level.cpp", "schedule.cpp", "circuit.cpp")),
+        "-o", str(library),
+    ]  # fmt: skip
+    subprocess.run(command, check=True)
+    return ctypes.CDLL(str(library))
+
+
+def _pointer(array: npt.NDArray[np.generic]) -> ctypes.c_void_p:
+    assert array.flags.c_contiguous
+    return ctypes.c_void_p(array.ctypes.data)
+
+
+def use(library: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the library what `kernels.first_step` calls for implementation "native"."""
+
+    def first_step(key: int, *rest: object) -> None:
+        streams, weights, q, support, tables, records, start, probability, other, threads, _, sums, active = (
+            rest
+        )
+        arrays = [np.asarray(a) for a in (streams, weights, q, support, tables, records)]
+        sizes = np.array([*weights.shape, support.shape[0], tables.shape[0], records.shape[0]])  # type: ignore[attr-defined]
+        sums[...] = active[...] = 0  # type: ignore[index]
+        failed = library.parity_first_step(
+            ctypes.c_uint64(key), *(_pointer(a) for a in arrays), ctypes.c_int64(start), ctypes.c_uint64(probability),
+            _pointer(other), ctypes.c_int64(threads), _pointer(sizes), _pointer(sums), _pointer(active),
+        )  # type: ignore[arg-type] # fmt: skip
+        assert failed == 0
+
+    module = ModuleType("built")
+    module.first_step = first_step  # type: ignore[attr-defined]
+    monkeypatch.setattr(_load, "_core", module)
