@@ -33,10 +33,12 @@ constexpr int kPer = 64 / kBytes;   // vectors of one row of 512 samples
 #define PARITY_INLINE inline __attribute__((always_inline))
 
 // Keeps the compiler from moving the computation of v past this point.
+#if !defined(PARITY_PIN)
 #if defined(__x86_64__)
 #define PARITY_PIN(v) asm volatile("" : "+x"(v))
 #else
 #define PARITY_PIN(v) (void)(v)
+#endif
 #endif
 
 PARITY_INLINE V load(const void* p) { return *static_cast<const V*>(p); }
