@@ -42,9 +42,9 @@ def rows(store: Store) -> Iterator[tuple[Any, ...]]:
             canonical_json(cell.schedule.spec()),
             cell.seed,
         )
-        for replicate, payload in store.records(cell.id).items():
-            for samples, success in zip(grid, payload["success"], strict=True):
-                yield (*head, replicate, samples, int(success), payload["digest"])
+        for replicate, (successes, digest) in store.outcomes(cell).items():
+            for samples, success in zip(grid, successes, strict=True):
+                yield (*head, replicate, samples, int(success), digest)
 
 
 def write_csv(store: Store, to: Path | None) -> int:

@@ -17,6 +17,7 @@ from typing import Any, final
 
 from sim.cell import Cell, canonical_json
 from sim.errors import StoreError
+from sim.ranges import record_grid
 
 APPLICATION_ID = 0x53504152  # "SPAR"
 SCHEMA_VERSION = 1
@@ -62,12 +63,12 @@ class Store:
         self.path = path
         self._write = write
         self._lock: int | None = None
-        exists = path.exists()
-        if not exists and not write:
-            raise StoreError(f"store {path} does not exist: give the --out of an earlier run")
-        if exists and not path.is_file():
-            raise StoreError(f"store {path} is not a file: give the path of a store")
         try:
+            exists = path.exists()
+            if not exists and not write:
+                raise StoreError(f"store {path} does not exist: give the --out of an earlier run")
+            if exists and not path.is_file():
+                raise StoreError(f"store {path} is not a file: give the path of a store")
             if exists:
                 _check_header(path)
             if write:
@@ -147,12 +148,11 @@ class Store:
         """All cells, in a fixed order: protocol, k, schedule, n, id."""
         stored = []
         for identity, spec, theory in self._execute("SELECT id, spec, theory FROM cells"):
-            cell = Cell.from_spec(json.loads(spec))
+            name = f"cell {identity[:12]}"
+            cell = Cell.from_spec(self._object(spec, name))
             if cell.id != identity:
-                raise StoreError(
-                    f"cell {identity[:12]} in {self.path} does not match its content: it was altered"
-                )
-            stored.append(StoredCell(cell, json.loads(theory)))
+                raise StoreError(f"{name} in {self.path} does not match its content: it was altered")
+            stored.append(StoredCell(cell, self._object(theory, name)))
         return sorted(
             stored, key=lambda s: (s.cell.protocol, s.cell.k, s.cell.schedule.label(), s.cell.n, s.cell.id)
         )
@@ -178,8 +178,37 @@ class Store:
     def records(self, cell_id: str) -> dict[int, dict[str, Any]]:
         """Stored records of a cell by replicate, increasing."""
         return {
-            replicate: json.loads(payload) for replicate, payload in sorted(self._payloads(cell_id).items())
+            replicate: self._object(payload, f"replicate {replicate} of cell {cell_id[:12]}")
+            for replicate, payload in sorted(self._payloads(cell_id).items())
         }
+
+    def outcomes(self, cell: Cell) -> dict[int, tuple[str, str]]:
+        """Success and digest of a cell's records by replicate, increasing.
+
+        Raises:
+            StoreError: a record has not one 0 or 1 for each point of the cell's record grid, or no digest.
+        """
+        points = len(record_grid(cell.samples, cell.resolution))
+        result = {}
+        for replicate, payload in self.records(cell.id).items():
+            success, digest = payload.get("success"), payload.get("digest")
+            if not (isinstance(success, str) and len(success) == points and set(success) <= {"0", "1"}):
+                raise StoreError(
+                    f"replicate {replicate} of cell {cell.id[:12]} in {self.path} has no success for each of "
+                    f"{points} sample counts: it was altered"
+                )
+            result[replicate] = success, str(digest)
+        return result
+
+    def _object(self, text: str, name: str) -> dict[str, Any]:
+        """A JSON object of the store."""
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = None
+        if not isinstance(value, dict):
+            raise StoreError(f"{name} in {self.path} is not a JSON object: it was altered")
+        return value
 
     def _payloads(self, cell_id: str) -> dict[int, str]:
         return dict(self._execute("SELECT replicate, payload FROM records WHERE cell = ?", (cell_id,)))
@@ -210,9 +239,14 @@ class Store:
             ) from error
 
     def _connect(self) -> sqlite3.Connection:
-        mode = "rw" if self._write else "ro"
+        # A connection that may not write leaves its -wal and -shm files behind: readers may, but do not.
+        folder = self.path.absolute().parent
+        mode = "rw" if self._write or (os.access(self.path, os.W_OK) and os.access(folder, os.W_OK)) else "ro"
         uri = f"{self.path.absolute().as_uri()}?mode={mode}"
-        return sqlite3.connect(uri, uri=True, timeout=30)
+        connection = sqlite3.connect(uri, uri=True, timeout=30)
+        if not self._write:
+            connection.execute("PRAGMA query_only = ON")
+        return connection
 
     def _check_or_create(self) -> None:
         connection = self._connection

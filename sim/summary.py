@@ -190,8 +190,8 @@ def summarise(
 def _summarise_cell(store: Store, stored: StoredCell, wanted: int | None) -> CellSummary:
     cell = stored.cell
     records = [
-        payload["success"]
-        for replicate, payload in store.records(cell.id).items()
+        success
+        for replicate, (success, _) in store.outcomes(cell).items()
         if wanted is None or replicate < wanted
     ]
     curve = None

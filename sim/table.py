@@ -115,7 +115,7 @@ def _best(summary: CellSummary, kind: str) -> float:
     return max(values, default=0.0)
 
 
-def si(value: float) -> str:
+def si(value: float | int) -> str:
     """A number for a table: `850`, `1.2e+07`, `∞`."""
     if math.isinf(value):
         return "∞" if value > 0 else "-∞"
