@@ -239,10 +239,11 @@ class SuccessCurve:
 
         Clopper-Pearson if every success is 0 or 1, otherwise the Chernoff interval for variables in [0, 1].
         """
+        R = self.replicates
         if bool(np.isin(self.successes, (0, 1)).all()):
             counts = np.asarray(self.successes, dtype=float).sum(axis=0)
-            return [clopper_pearson(int(count), self.replicates, alpha) for count in counts]
-        return [kl_interval(float(rate), self.replicates, alpha) for rate in self.rates]
+            return [clopper_pearson(int(count), R, alpha) for count in counts]
+        return [kl_interval(float(rate), R, alpha) for rate in self.rates]
 
     def crossing(self, probability: Scalar, alpha: float = 0.05) -> Crossing:
         """Return B_p with an interval of error at most alpha, from pointwise intervals at level alpha.

@@ -196,8 +196,8 @@ class Plan:
 
     def transforms(self) -> list[flint.acb]:
         """Return f~(e^(2 pi i j/N))^B for each kept frequency j at the present precision."""
-        terms = [(m, ball(weight)) for m, weight in reversed(self.law.weights)]
-        total, result = ball(self.law.total), []
+        terms = [(m, flint.arb(weight)) for m, weight in reversed(self.law.weights)]
+        total, result = flint.arb(self.law.total), []
         for z in self.roots(1):
             value, previous = flint.acb(0), terms[0][0]
             for m, weight in terms:  # Horner's rule

@@ -36,7 +36,7 @@ TARGETS: dict[str, tuple[int, int, Target]] = {
     "parity": (50, 24, Parity(2)),
     "parity, k = 4": (20, 9, Parity(4)),
     "logits": (21, 10, EqualTeacher((1, -1))),
-    "hard": (21, 10, EqualTeacher((1, 1, 1), "hard")),
+    "hard": (11, 5, EqualTeacher((1, 1, 1), "hard")),
     "low degree": (11, 5, LowDegree(2, 2)),
     "leaky": (25, 12, LeakyTeacher(2, leaky_error(25, 1))),
     "leaky logits": (25, 12, LeakyTeacher(4, leaky_error(25, Fraction(1, 2)), labels="logits")),
@@ -45,9 +45,9 @@ TARGETS: dict[str, tuple[int, int, Target]] = {
 TINY: dict[str, tuple[int, int, Target, int]] = {
     "one coordinate": (3, 1, Parity(1), 24),
     "majority of two": (3, 1, EqualTeacher((1, 1), "hard"), 24),
-    "sum of two": (3, 1, EqualTeacher((1, -1)), 20),
+    "sum of two": (3, 1, EqualTeacher((1, -1)), 18),
     "biased unit": (3, 2, Parity(1), 24),
-    "unequal": (3, 1, Junta((2, 1, -1, -1)), 20),
+    "unequal": (3, 1, Junta((2, 1, -1, -1)), 14),
     "parity": (4, 1, Parity(2), 9),
 }
 
@@ -210,7 +210,7 @@ def test_exact_marginals_bound_the_exact_failure(
         if law.margin <= 0:
             continue
         marginals = Marginals(law)
-        for B in range(2, len(failure) + 1, 7):
+        for B in range(3, len(failure) + 1, 10):
             best = min(upper(marginals.failure(B, Fraction(t, 2))) for t in range(2 * B + 1))
             assert failure[B - 1] <= best * (1 + 1e-12)
 
@@ -220,7 +220,7 @@ def test_b1_exact_holds_where_it_says(
 ) -> None:
     n, q, target, failures = tiny
     tested = False
-    for delta in (TENTH, Fraction(3, 5)):
+    for delta in (TENTH, Fraction(3, 5)) if target.k == 1 else (Fraction(3, 5),):
         value = ExactMarginals().samples(n, target.k, q, target, delta)
         b1 = Bernstein().samples(n, target.k, q, target, delta)
         assert value.value <= max(1.0, b1.value + 1)
