@@ -45,6 +45,7 @@ struct Job {
   std::vector<Labels> main, other;  // [classes]
   int64_t* sums = nullptr;    // [record_count, streams, classes, neurons, n]
   int64_t* active = nullptr;  // [record_count, streams, neurons]
+  const bool* stop = nullptr;  // set (atomically) when the result is no longer wanted
 };
 
 // A piece of work: blocks [first, last) of one stream, all neurons.

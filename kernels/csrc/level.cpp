@@ -7,7 +7,7 @@
 namespace PARITY_LEVEL {
 
 // Which neurons are worth a vector of their own: those of full tiles, and a rest of at least kWorth.
-constexpr int64_t kWorth = kLanes * 3 / 8;
+constexpr int64_t kWorth = kLanes / 2;
 
 // Below this many counters, (neuron, class, coordinate), those of Solo stay in the first-level cache.
 constexpr int64_t kSolo = 512;
@@ -23,6 +23,7 @@ void run_with(const Job& job, const parity::Item& item, int64_t wide) {
   int64_t record = 0;
   bool pending = false;
   for (int64_t number = item.first; number < item.last; ++number) {
+    if (__atomic_load_n(job.stop, __ATOMIC_RELAXED)) return;
     chunk.seed(job.stream_numbers[item.stream], number);
     for (int64_t origin = number * kBlock; origin < (number + 1) * kBlock && origin < stop; origin += length) {
       const int64_t end = origin + length < stop ? origin + length : stop;

@@ -17,19 +17,19 @@ namespace avx512 { void run_item(const parity::Job&, const parity::Item&); }
 namespace parity {
 namespace {
 
-// About how long one neuron takes over one coordinate of one block on the slowest level, to size items.
-constexpr double kSecondsPerBlock = 5e-8;
-constexpr double kSecondsPerItem = 0.03;
+// Blocks of an item: enough that making its tables and emptying its counters is not felt, few enough that the threads
+// end together.
+constexpr int64_t kShortest = 64, kLongest = 1024, kItemsPerThread = 8;
 
 std::vector<Item> split(const Job& job, int64_t threads) {
   const int64_t first = job.start / kBlock;
   const int64_t last = (job.records[job.record_count - 1] + kBlock - 1) / kBlock;
-  const double work = double(job.n) * double(job.neurons + 1) * kSecondsPerBlock;
-  int64_t length = std::max<int64_t>(1, int64_t(kSecondsPerItem / work));
-  // Enough items to keep the threads level, unless blocks are few.
-  const int64_t share = (last - first) * job.streams / (threads * 8);
-  length = std::max<int64_t>(1, std::min(length, share));
-  if (threads == 1) length = std::max<int64_t>(1, int64_t(kSecondsPerItem / work));
+  const int64_t blocks = (last - first) * job.streams;
+  int64_t length = kLongest;
+  if (threads > 1) {
+    length = std::clamp(blocks / (threads * kItemsPerThread), kShortest, kLongest);
+    length = std::min(length, (blocks + threads - 1) / threads);
+  }
   std::vector<Item> items;
   for (int64_t stream = 0; stream < job.streams; ++stream) {
     for (int64_t at = first; at < last; at += length) items.push_back({stream, at, std::min(at + length, last)});
@@ -66,10 +66,13 @@ const std::vector<Level>& levels() {
   return all;
 }
 
-bool run_job(const Job& job, const Level& level, int64_t threads, const std::function<bool()>& interrupted) {
+bool run_job(Job& job, const Level& level, int64_t threads, const std::function<bool()>& interrupted) {
   const std::vector<Item> items = split(job, threads);
   std::atomic<size_t> next{0};
-  std::atomic<bool> stop{false};
+  bool stop = false;
+  job.stop = &stop;
+  const auto stopped = [&] { return __atomic_load_n(&stop, __ATOMIC_RELAXED); };
+  const auto halt = [&] { __atomic_store_n(&stop, true, __ATOMIC_RELAXED); };
   std::mutex mutex;
   std::condition_variable done;
   size_t running = 0;
@@ -77,11 +80,11 @@ bool run_job(const Job& job, const Level& level, int64_t threads, const std::fun
 
   auto work = [&] {
     try {
-      for (size_t i = next++; i < items.size() && !stop; i = next++) level.run(job, items[i]);
+      for (size_t i = next++; i < items.size() && !stopped(); i = next++) level.run(job, items[i]);
     } catch (...) {
       const std::lock_guard<std::mutex> lock(mutex);
       failure = std::current_exception();
-      stop = true;
+      halt();
     }
     const std::lock_guard<std::mutex> lock(mutex);
     --running;
@@ -107,11 +110,14 @@ bool run_job(const Job& job, const Level& level, int64_t threads, const std::fun
       done.wait_for(lock, std::chrono::milliseconds(100));
       if (running == 0 || dropped) continue;
       lock.unlock();
-      if (interrupted()) stop = dropped = true;
+      if (interrupted()) {
+        halt();
+        dropped = true;
+      }
       lock.lock();
     }
   } catch (...) {
-    stop = true;
+    halt();
     for (std::thread& worker : workers) worker.join();
     throw;
   }

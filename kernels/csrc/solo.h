@@ -111,7 +111,7 @@ class Solo {
 
  private:
   // A counter: bits of weight below kPer, then for each higher weight a bit and one that waits for its partner, which
-  // every second carry finds. The levels lie apart, as the higher ones are touched rarely.
+  // every second carry finds. All these lie apart, as the higher ones are touched rarely.
   static constexpr int kLow = log2_of(kPer);
   static constexpr int kHigh = 12;
 
@@ -124,10 +124,10 @@ class Solo {
       bits = zero();
     }
     for (int l = 0; l < kHigh && rounds_ >> l; ++l) {
-      V* pair = high_ + (l * counters_ + counter) * 2;
-      count += count_ones(pair[0]) << (kLow + l);
-      if (rounds_ >> l & 1) count += count_ones(pair[1]) << (kLow + l);
-      pair[0] = pair[1] = zero();
+      V &bits = high_[2 * l * counters_ + counter], &partner = high_[(2 * l + 1) * counters_ + counter];
+      count += count_ones(bits) << (kLow + l);
+      if (rounds_ >> l & 1) count += count_ones(partner) << (kLow + l);
+      bits = partner = zero();
     }
     return int64_t(total(count));
   }
@@ -143,8 +143,8 @@ class Solo {
 
     PARITY_INLINE Gradient(const Solo& solo, int64_t unit, const V* counted_at, const V* negative_at, int waiting)
         : low(solo.low_ + unit * solo.job_.n * kLow),
-          high(solo.high_ + unit * solo.job_.n * 2),
-          level(solo.counters_ * 2),
+          high(solo.high_ + unit * solo.job_.n),
+          level(solo.counters_),
           depth(Depth < kHigh ? Depth : waiting) {
       for (int h = 0; h < kPer; ++h) counted[h] = counted_at[h], negative[h] = negative_at[h];
     }
@@ -160,9 +160,9 @@ class Solo {
       };
       V carry = add_tree<kPer>(p, next);
       for (int l = 0; l < kLow; ++l) low[i * kLow + l] = p[l];
-      V* at = high + 2 * i;
-      for (int l = 0; l < depth; ++l, at += level) at[0] = full_add(carry, at[1], at[0], carry);
-      at[1] = carry;
+      V* at = high + i;
+      for (int l = 0; l < depth; ++l, at += 2 * level) at[0] = full_add(carry, at[level], at[0], carry);
+      at[level] = carry;
     }
   };
 
@@ -187,7 +187,7 @@ class Solo {
   uint32_t* rows_;
   V* fires_;     // [neurons][kPer]
   V* low_;       // [neurons][classes][n][kLow]
-  V* high_;      // [kHigh][neurons][classes][n][2]
+  V* high_;      // [kHigh][bits, partners][neurons][classes][n]
   V* active_;    // [neurons], counts spread over the elements
   V* labelled_;  // [neurons][classes]
 };
