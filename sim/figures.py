@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -118,4 +119,5 @@ def grid_figure(summary: GridSummary) -> Figure:
 def save(figure: Figure, path: Path) -> None:
     """Write a figure; the format follows the path's ending. The same data give the same bytes."""
     metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
-    figure.savefig(path, dpi=160, metadata=metadata)
+    with rc_context({"svg.hashsalt": "sim"}):  # or else every drawing has ids of its own
+        figure.savefig(path, dpi=160, metadata=metadata)

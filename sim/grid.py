@@ -7,7 +7,6 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import NoReturn
 
@@ -15,8 +14,8 @@ from sim import verbs
 from sim.errors import SimError
 from sim.options import GridOptions
 from sim.protocol.registry import PROTOCOLS
-from sim.ranges import parse_range
-from sim.runner import worker_count
+from sim.ranges import parse_number, parse_range
+from sim.runner import check_threads, worker_count
 from sim.schedule import LABELS, SCHEDULES, TEACHERS
 from theory.errors import TheoryError
 
@@ -163,8 +162,7 @@ def _dispatch(given: argparse.Namespace) -> int:
     match given.verb:
         case "run":
             options = _options(given)
-            if given.threads < 1:
-                raise SimError(f"threads {given.threads} are not allowed: give at least 1")
+            check_threads(given.threads)
             workers = worker_count(given.workers)
             if given.dry_run:
                 return verbs.dry_run(options, given.out, workers, as_json=given.json)
@@ -198,7 +196,9 @@ def _options(given: argparse.Namespace) -> GridOptions:
         teacher_width=given.teacher_width,
         teacher_errors=None if given.teacher_error is None else _list(given.teacher_error, "--teacher-error"),
         degree=given.degree,
-        bias=None if given.bias == "best" else _number(given.bias, "--bias"),
+        bias=None
+        if given.bias == "best"
+        else parse_number(given.bias, "--bias", "give one such as 0, 1/2 or best"),
         replicates=given.replicates,
         delta=given.delta,
         samples=None if given.samples is None else _count(given.samples, "--samples"),
@@ -214,15 +214,8 @@ def _list(text: str, name: str) -> tuple[str, ...]:
     return values
 
 
-def _number(text: str, name: str) -> Fraction:
-    try:
-        return Fraction(text)
-    except (ValueError, ZeroDivisionError) as error:
-        raise SimError(f"{name} {text!r} is not a number: give one such as 0, 1/2 or -10") from error
-
-
 def _count(text: str, name: str) -> int:
-    value = _number(text, name)
+    value = parse_number(text, name, "give one such as 65536 or 1e6")
     if value.denominator != 1:
         raise SimError(f"{name} {text!r} is not a whole number: give one such as 65536 or 1e6")
     return int(value)

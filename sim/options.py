@@ -9,6 +9,7 @@ from typing import final
 from sim.cell import MAX_SAMPLES, check_seed, check_shape
 from sim.errors import SimError
 from sim.protocol.registry import PROTOCOLS
+from sim.ranges import parse_number
 from sim.schedule import (
     SCHEDULES,
     TEACHERS,
@@ -85,7 +86,13 @@ class GridOptions:
         self._check_choices()
         self._check_that_options_act()
         for k in self.k:
-            self.schedule_list(k)
+            phase_one = [
+                s for s in self.schedule_list(k) if isinstance(s, Progressive) and s.teacher != "equal"
+            ]
+            for n in self.n:
+                self.threshold(n, k)
+                if phase_one and n == k:
+                    raise SimError(f"n = {n} equals k: teacher {phase_one[0].teacher!r} needs n > k")
 
     def schedule_list(self, k: int) -> list[Schedule]:
         """The schedules at one k, in the order given."""
@@ -97,10 +104,14 @@ class GridOptions:
                     result.append(CrossEntropy())
                 case "one-shot":
                     errors = self.teacher_errors or (str(Fraction(k, 2)),)
-                    result += [OneShot(_exponent(error), labels or "hard") for error in errors]
+                    exponents = dict.fromkeys(_exponent(error) for error in errors)
+                    result += [OneShot(exponent, labels or "hard") for exponent in exponents]
                 case "progressive":
                     teacher = self.teacher or "equal"
-                    width = 0 if teacher == "equal" else self.teacher_width or DEFAULT_TEACHER_WIDTH
+                    given = DEFAULT_TEACHER_WIDTH if self.teacher_width is None else self.teacher_width
+                    width = 0 if teacher == "equal" else given
+                    if teacher != "equal" and k % 2:
+                        raise SimError(f"k = {k} is odd: teacher {teacher!r} needs an even k")
                     result.append(Progressive(teacher, labels or "logits", width))
                 case _:
                     degree = 1 if self.degree is None else self.degree
@@ -163,12 +174,7 @@ class GridOptions:
 def _exponent(text: str) -> Fraction | None:
     if text == "inf":
         return None
-    try:
-        return Fraction(text)
-    except (ValueError, ZeroDivisionError) as error:
-        raise SimError(
-            f"teacher error {text!r} is not a number: give exponents c such as 0.5,1 or inf"
-        ) from error
+    return parse_number(text, "teacher error", "give exponents c such as 0.5,1 or inf")
 
 
 def default_figure(store: Path) -> Path:

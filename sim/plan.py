@@ -18,7 +18,6 @@ from sim.errors import SimError
 from sim.options import PHASE_ONE_SAMPLES, GridOptions
 from sim.protocol.first_step import initial_weights
 from sim.protocol.registry import PROTOCOLS
-from sim.ranges import grid_ceiling
 from sim.schedule import CrossEntropy, LowDegreeCurriculum, OneShot, Progressive, Schedule
 from theory.bounds import REGISTRY
 from theory.gradient import FirstStepLaw
@@ -42,7 +41,7 @@ def plan(options: GridOptions) -> list[tuple[Cell, Json]]:
         for schedule in options.schedule_list(k):
             for n in options.n:
                 q = options.threshold(n, k)
-                samples = options.samples or horizon(n, k, q, schedule, options.delta, options.resolution)
+                samples = options.samples or horizon(n, k, q, schedule, options.delta)
                 cell = Cell(
                     PROTOCOLS[options.protocol].tag(),
                     n,
@@ -57,8 +56,8 @@ def plan(options: GridOptions) -> list[tuple[Cell, Json]]:
     return planned
 
 
-def horizon(n: int, k: int, q: int, schedule: Schedule, delta: float, resolution: int) -> int:
-    """How many samples a cell takes: the first record at or past the sufficient number B1'.
+def horizon(n: int, k: int, q: int, schedule: Schedule, delta: float) -> int:
+    """How many samples a cell takes: B1', the number that is proved to suffice for success 1 − δ.
 
     Where B1' is infinite (some sign pattern of the student never succeeds), success is followed until it has come
     within 1 % of its predicted plateau; the phase-1 teachers have a fixed horizon.
@@ -71,7 +70,7 @@ def horizon(n: int, k: int, q: int, schedule: Schedule, delta: float, resolution
         return PHASE_ONE_SAMPLES
     if n == k:
         return 1
-    sufficient = _bound("B1'", n, q, target, delta).value
+    sufficient = float(_bound("B1'", n, q, target, delta).value)
     if math.isinf(sufficient):
         prediction = Prediction(n, q, target)
         sufficient = prediction.samples_for(0.99 * prediction.plateau) if prediction.plateau > 0 else math.inf
@@ -80,7 +79,7 @@ def horizon(n: int, k: int, q: int, schedule: Schedule, delta: float, resolution
             f"no number of samples suffices for {schedule.label()} at n = {n}, k = {k}: "
             f"{signal_sentence(n, q, k)} Give --samples to measure all the same"
         )
-    return grid_ceiling(sufficient, resolution)
+    return math.ceil(sufficient)
 
 
 def theory_of(cell: Cell, delta: float, replicates: int) -> Json:
@@ -191,7 +190,7 @@ def _student(cell: Cell, schedule: Progressive, replicate: int) -> tuple[Callabl
 
 def _first(curve: Callable[[float], float], probability: float, limit: int) -> float:
     """The B up to `limit` where the curve reaches the probability, by bisection in log B; inf if it does not."""
-    if curve(limit) < probability:
+    if curve(float(limit)) < probability:
         return math.inf
     low, high = 0.0, math.log(limit)
     while high - low > 0.01:

@@ -1,12 +1,15 @@
 """The ranges of the command line: `50`, `50..200`, `50..200:10`, `50,100,200` and mixtures of them."""
 
+import contextlib
 import re
+from fractions import Fraction
 
 from sim.errors import SimError
 
 # Numbers of more digits than any dimension has are no numbers here: int() itself gives up beyond 4300 digits.
 _NUMBER = "[0-9]{1,18}"
 _RANGE = re.compile(rf"(?P<start>{_NUMBER})(\.\.(?P<stop>{_NUMBER})(:(?P<step>{_NUMBER}))?)?")
+_RATIONAL = re.compile(r"[+-]?([0-9]+/[0-9]+|([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]{1,3})?)", re.IGNORECASE)
 MAX_VALUES = 10_000
 
 
@@ -43,22 +46,40 @@ def parse_range(text: str, name: str, default_step: int = 1) -> tuple[int, ...]:
     return tuple(sorted(values))
 
 
+def parse_number(text: str, name: str, allowed: str) -> Fraction:
+    """The exact value of a decimal (`0.5`, `1e6`) or a fraction (`1/2`).
+
+    Args:
+        text: at most 100 characters, exponents of at most three digits.
+        name: the option's name, for messages.
+        allowed: what is allowed, for messages.
+
+    Raises:
+        SimError: the text is no such number.
+    """
+    if len(text) <= 100 and _RATIONAL.fullmatch(text):
+        with contextlib.suppress(ZeroDivisionError):
+            return Fraction(text)
+    shown = text if len(text) <= 80 else f"{text[:80]}..."
+    raise SimError(f"{name} {shown!r} is not a number: {allowed}")
+
+
 def record_grid(samples: int, resolution: int) -> tuple[int, ...]:
-    """Sample counts at which success is recorded: `round(2**(j/resolution))` for j = 0, 1, … up to `samples`.
+    """Sample counts at which success is recorded: `round(2**(j/resolution))` for j = 0, 1, …, and the horizon.
 
     Integer arithmetic only, so that every machine has the same grid.
 
     Args:
-        samples: the horizon B, at least 1; not itself added unless it lies on the grid.
+        samples: the horizon B, at least 1, the last of the counts.
         resolution: points per doubling, 1 to 16.
     """
     grid: list[int] = []
     j = 0
-    while (value := grid_value(j, resolution)) <= samples:
+    while (value := grid_value(j, resolution)) < samples:
         if not grid or value > grid[-1]:
             grid.append(value)
         j += 1
-    return tuple(grid)
+    return (*grid, samples)
 
 
 def grid_value(j: int, resolution: int) -> int:
@@ -74,10 +95,3 @@ def grid_value(j: int, resolution: int) -> int:
             high = middle - 1
     return low
 
-
-def grid_ceiling(samples: float, resolution: int) -> int:
-    """Smallest value of the record grid that is at least `samples`."""
-    j = 0
-    while (value := grid_value(j, resolution)) < samples:
-        j += 1
-    return value

@@ -28,6 +28,7 @@ UNIT_SECONDS = 4.0
 """A unit aims at this expected length: short enough to resume cheaply, long enough to hide its overhead."""
 
 PROGRESS_SECONDS = 0.25
+MAX_THREADS = 256
 
 
 @final
@@ -193,3 +194,13 @@ def worker_count(wanted: int | None) -> int:
             f"workers {wanted} are not allowed: this machine has {available}, give 1 to {available}"
         )
     return wanted
+
+
+def check_threads(threads: int) -> None:
+    """Refuse a number of threads for which there can be no machine.
+
+    Raises:
+        SimError: fewer than 1 or more than 256.
+    """
+    if not 1 <= threads <= MAX_THREADS:
+        raise SimError(f"threads {threads} are not allowed: give 1 to {MAX_THREADS}")

@@ -79,8 +79,11 @@ class OneShot(Schedule):
     name: ClassVar[str] = "one-shot"
 
     def __post_init__(self) -> None:
-        if self.exponent is not None and not 0 < self.exponent <= 16:
-            raise SimError(f"teacher error exponent {self.exponent} is not allowed: give 0 < c <= 16, or inf")
+        c = self.exponent
+        if c is not None and not (0 < c <= 16 and c.denominator <= 1000):
+            raise SimError(
+                f"teacher error exponent {c} is not allowed: give 0 < c <= 16 of denominator at most 1000, or inf"
+            )
         checked_labels(self.labels)
 
     def target(self, n: int, k: int) -> Target:

@@ -1,7 +1,7 @@
 """What a store says: for each cell the samples to success beside the bounds, for each schedule the growth in n.
 
 Confidence levels, used everywhere: intervals that are shown have error 5 %. A verdict is reached from intervals
-of its own: a bound is supported when a one-sided error of 5 % leaves no value that violates it, and contradicted
+of its own: a bound is supported when a one-sided error of 10 % leaves no value that violates it, and contradicted
 only when a one-sided error of 0.05 % leaves no value that satisfies it, so that a grid of a hundred cells raises
 a false alarm in fewer than one run in twenty. A fitted slope is contradicted when its 99.9 % interval excludes the
 predicted one, and is consistent otherwise if its 95 % interval is at most 1 wide (exponents).
@@ -17,7 +17,7 @@ import numpy as np
 from scipy.stats import norm
 
 from sim.cell import Cell
-from sim.ranges import grid_ceiling, record_grid
+from sim.ranges import record_grid
 from sim.store import Store, StoredCell
 from theory.exponents import GrowthFit, fit_exponent, fit_logarithm, log_log_slope
 from theory.intervals import Crossing, Interval, SuccessCurve
@@ -25,7 +25,7 @@ from theory.verdict import Judgement, Kind, Verdict, combine, judge, judge_expon
 from theory.walsh import threshold_count
 
 ALPHA_SHOWN = 0.05
-ALPHA_SUPPORTED = 0.10
+ALPHA_SUPPORTED = 0.20
 ALPHA_CONTRADICTED = 0.001
 BOOTSTRAP_RESAMPLES = 1000
 
@@ -85,13 +85,13 @@ class CellSummary:
         return combine([j for j in judgements if j is not None])
 
     def _against(self, bound: dict[str, Any]) -> Judgement | None:
+        assert self.curve is not None
         value = number(bound["samples"])
         kind = Kind(bound["kind"])
         if kind is Kind.UPPER:
             if value > self.cell.samples:
                 return None  # Beyond the horizon: nothing was measured that could speak about it.
-            value = float(grid_ceiling(value, self.cell.resolution))
-        assert self.curve is not None
+            value = float(min(B for B in self.curve.grid if value <= B))  # measured at records only
         refuting = judge(self.curve.crossing(self.high, ALPHA_CONTRADICTED).interval, value, kind)
         if refuting.verdict is Verdict.CONTRADICTED:
             return refuting

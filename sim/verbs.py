@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -12,7 +13,7 @@ from sim.options import GridOptions, default_figure
 from sim.plan import plan
 from sim.progress import Tracker, display_for, duration
 from sim.protocol.registry import protocol_of
-from sim.runner import Unit, plan_units, run_units
+from sim.runner import Unit, check_threads, plan_units, run_units
 from sim.store import Store
 from sim.summary import GridSummary, summarise
 from sim.table import as_json as summary_json
@@ -172,8 +173,7 @@ def replay(out: Path, prefix: str, replicate: int, threads: int) -> int:
     """Run one replicate again; 1 when a stored record differs."""
     if replicate < 0:
         raise SimError(f"replicate {replicate} is not allowed: numbers start at 0")
-    if threads < 1:
-        raise SimError(f"threads {threads} are not allowed: give at least 1")
+    check_threads(threads)
     with Store(out, write=False) as store:
         cell = store.find(prefix).cell
         stored = store.records(cell.id).get(replicate)
@@ -194,14 +194,11 @@ def merge(sources: list[Path], out: Path) -> int:
     for source in sources:
         if out.exists() and source.exists() and source.samefile(out):
             raise SimError(f"store {source} is --out itself: give other stores to merge into it")
-    for source in sources:
-        Store(source, write=False).close()  # all must be readable before anything is written
+    first: dict[tuple[str, int], tuple[dict[str, Any], Path]] = {}
+    for source in [*([out] if out.exists() else []), *sources]:
+        _check_agreement(source, first)
     with Store(out, write=True) as target:
         before = sum(len(target.replicates(stored.cell.id)) for stored in target.cells())
-        for source in sources:
-            with Store(source, write=False) as store:
-                for stored in store.cells():
-                    _check_agreement(target, store, stored.cell.id)
         for source in sources:
             with Store(source, write=False) as store:
                 cells = store.cells()
@@ -213,14 +210,18 @@ def merge(sources: list[Path], out: Path) -> int:
     return EXIT_CONSISTENT
 
 
-def _check_agreement(target: Store, source: Store, cell_id: str) -> None:
-    ours = target.records(cell_id)
-    for replicate, payload in source.records(cell_id).items():
-        if ours.get(replicate, payload) != payload:
-            raise StoreError(
-                f"replicate {replicate} of cell {cell_id[:12]} differs between {source.path} and {target.path}: "
-                "run verify on both"
-            )
+def _check_agreement(source: Path, first: dict[tuple[str, int], tuple[dict[str, Any], Path]]) -> None:
+    """Refuse a store with a record that differs from the `first` one of its cell and replicate; note the others."""
+    with Store(source, write=False) as store:
+        for stored in store.cells():
+            cell_id = stored.cell.id
+            for replicate, payload in store.records(cell_id).items():
+                known, where = first.setdefault((cell_id, replicate), (payload, source))
+                if known != payload:
+                    raise StoreError(
+                        f"replicate {replicate} of cell {cell_id[:12]} differs between {where} and {source}: "
+                        "run verify on both"
+                    )
 
 
 def export(out: Path, form: str, to: Path | None) -> int:
@@ -229,6 +230,8 @@ def export(out: Path, form: str, to: Path | None) -> int:
 
     if form == "parquet" and to is None:
         raise SimError("format 'parquet' needs a file: give --to PATH")
+    if to is not None and to.exists() and out.exists() and to.samefile(out):
+        raise SimError(f"table {to} would overwrite the store: give another path")
     with Store(out, write=False) as store:
         if form == "csv":
             rows = write_csv(store, to)

@@ -7,7 +7,6 @@ from sim.cell import canonical_json
 from sim.errors import SimError
 from sim.plan import theory_of
 from sim.protocol.registry import protocol_of
-from sim.ranges import record_grid
 from sim.store import Store, StoredCell
 
 
@@ -46,15 +45,21 @@ def _verify_cell(store: Store, stored: StoredCell, replicates: int, seconds: flo
     cell = stored.cell
     name = f"{cell.id[:12]} {cell.label()}"
     records = store.records(cell.id)
-    points = len(record_grid(cell.samples, cell.resolution))
-    wrong = [r for r, payload in records.items() if len(payload.get("success", "")) != points]
-    report.add(f"{name}: {len(records)} records", f"replicate {wrong[0]} is malformed" if wrong else None)
+    try:
+        store.outcomes(cell)
+        report.add(f"{name}: {len(records)} records", None)
+    except SimError as error:
+        report.add(f"{name}: {len(records)} records", str(error))
     try:
         again = theory_of(cell, float(stored.theory["delta"]), int(stored.theory["replicates"]))
         same = canonical_json(again) == canonical_json(stored.theory)
         report.add(f"{name}: theory", None if same else "the stored theory is not what this version computes")
     except SimError as error:
         report.add(f"{name}: theory", str(error))
+    except (KeyError, TypeError, ValueError):
+        report.add(
+            f"{name}: theory", "the stored theory does not say its delta and replicates: it was altered"
+        )
     expected = protocol_of(cell).seconds(cell)
     if expected > seconds:
         report.lines.append(
