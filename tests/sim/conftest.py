@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 
+from sim import verbs
 from sim.grid import main
 from tests.statistics import LEDGER
 
@@ -59,9 +60,12 @@ def call(*arguments: object) -> Result:
     return Result(code, out.getvalue(), err.getvalue())
 
 
-def run_grid(out: Path, *arguments: object, grid: tuple[str, ...] = TINY) -> Result:
-    """Run a grid in this process, without workers or progress."""
-    return call("run", *grid, "--workers", 1, "--quiet", "--out", out, *arguments)
+def run_grid(out: Path, *arguments: object, grid: tuple[str, ...] = TINY, figures: bool = False) -> Result:
+    """Run a grid in this process, without workers or progress, and, as they cost most of the time, figures."""
+    with pytest.MonkeyPatch.context() as patch:
+        if not figures:
+            patch.setattr(verbs, "_draw", lambda summary, path: path.touch())
+        return call("run", *grid, "--workers", 1, "--quiet", "--out", out, *arguments)
 
 
 def table(out: Path) -> str:
@@ -87,7 +91,7 @@ def _one_torch_thread() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def _tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     folder = tmp_path_factory.mktemp("tiny")
-    result = run_grid(folder / "grid.sqlite")
+    result = run_grid(folder / "grid.sqlite", figures=True)
     assert result.code in (0, 3), result
     return folder / "grid.sqlite", result
 

@@ -140,6 +140,7 @@ REFUSED = [
     (lambda: OneShot(Fraction(0)), "exponent 0 is not allowed"),
     (lambda: OneShot(Fraction(-1)), "exponent -1 is not allowed"),
     (lambda: OneShot(Fraction(17)), "exponent 17 is not allowed"),
+    (lambda: OneShot(Fraction(1, 1001)), "exponent 1/1001 is not allowed"),
     (lambda: Progressive("final"), "'final' is unknown"),
     (lambda: Progressive("equal", "logits", 4), "width 4 has no effect"),
     (lambda: Progressive("phase-1", "logits", 3), "width 3 is not allowed"),

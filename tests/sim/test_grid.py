@@ -1,0 +1,497 @@
+"""The command line in this process: refusals, options, the second run, exit codes."""
+
+import json
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sim import verbs
+from sim.cell import MAX_N, MAX_SAMPLES
+from sim.grid import build_parser
+from sim.runner import worker_count
+from sim.store import Store
+from sim.summary import GridSummary, summarise
+from tests.sim.conftest import TINY, Result, call, run_grid, table, tree
+from theory.verdict import Verdict
+
+TOO_MANY = worker_count(None) + 1
+
+RUN_REFUSALS: list[tuple[list[str], list[str]]] = [
+    # options of run, and what the sentence must say
+    (["--n", "1", "--k", "2"], ["k = 2", "n = 1"]),
+    (["--n", "0"], ["n = 0", "1 <= n"]),
+    (["--n", str(MAX_N + 1)], [f"n = {MAX_N + 1}", f"n <= {MAX_N}"]),
+    (["--n", "-3"], ["-3"]),
+    (["--n", ""], ["--n ''", "50..200"]),
+    (["--n", "200..50"], ["200..50", "reversed", "50..200"]),
+    (["--n", "10..20:0"], ["10..20:0", "step"]),
+    (["--n", "x"], ["'x'", "not a range"]),
+    (["--n", "9.5"], ["'9.5'", "not a range"]),
+    (["--n", "1..1000000:1"], ["10000", "larger step"]),
+    (["--k", "0"], ["k = 0", "1 <= k"]),
+    (["--k", "11", "--n", "20"], ["k = 11", "k <= 10"]),
+    (["--k", "3"], ["k = 3 is odd", "vanishes", "--bias best"]),
+    (["--k", "3", "--bias", "1/2"], ["k = 3 is odd", "1/2"]),
+    (["--k", "1", "--n", "9"], ["k = 1 is odd"]),
+    (["--protocol", "third-step"], ["'third-step'", "first-step"]),
+    (["--schedule", "cramming"], ["'cramming'", "cross-entropy", "progressive"]),
+    (["--schedule", "one-shot,"], ["'one-shot,'", "empty entry"]),
+    (["--schedule", ""], ["--schedule ''", "empty"]),
+    (["--labels", "soft"], ["'soft'", "logits", "hard"]),
+    (["--schedule", "cross-entropy", "--labels", "hard"], ["--labels 'hard'", "no effect"]),
+    (["--teacher", "final"], ["'final'", "phase-1-projected"]),
+    (["--schedule", "one-shot", "--teacher", "equal"], ["--teacher 'equal'", "no effect"]),
+    (["--teacher-width", "8"], ["--teacher-width 8", "no effect"]),
+    (["--teacher", "equal", "--teacher-width", "8"], ["--teacher-width 8", "no effect"]),
+    (["--teacher", "phase-1", "--teacher-width", "7"], ["width 7", "even"]),
+    (["--teacher", "phase-1", "--teacher-width", "0"], ["width 0", "2 to 4096"]),
+    (["--teacher", "phase-1", "--teacher-width", "5000"], ["width 5000", "4096"]),
+    (["--teacher-error", "much"], ["'much'", "0.5,1 or inf"]),
+    (["--teacher-error", "0"], ["exponent 0", "0 < c <= 16"]),
+    (["--teacher-error", "99"], ["exponent 99", "0 < c <= 16"]),
+    (["--teacher-error", "nan"], ["'nan'", "0.5,1 or inf"]),
+    (["--teacher-error", "0.12345"], ["2469/20000", "denominator"]),
+    (["--schedule", "progressive", "--teacher-error", "1"], ["no effect", "one-shot"]),
+    (["--schedule", "low-degree", "--degree", "3"], ["degree 3", "k = 2"]),
+    (["--schedule", "low-degree", "--degree", "0"], ["degree 0", "1 <= degree"]),
+    (["--degree", "1"], ["--degree 1", "no effect"]),
+    (["--bias", "nan"], ["--bias 'nan'", "not a number"]),
+    (["--bias", "inf"], ["--bias 'inf'", "not a number"]),
+    (["--bias", "1/0"], ["--bias '1/0'", "not a number"]),
+    (["--bias", "1e9999999999"], ["--bias '1e9999999999'"]),
+    (["--replicates", "0"], ["replicates 0", "1 to 100000"]),
+    (["--replicates", "-1"], ["replicates -1"]),
+    (["--replicates", "100001"], ["replicates 100001"]),
+    (["--replicates", "many"], ["many"]),
+    (["--delta", "0"], ["delta 0", "0 < delta"]),
+    (["--delta", "0.25"], ["delta 0.25"]),
+    (["--delta", "nan"], ["delta nan"]),
+    (["--delta", "-0.1"], ["-0.1"]),
+    (["--samples", "0"], ["samples 0", f"1 to {MAX_SAMPLES}"]),
+    (["--samples", "1.5"], ["--samples '1.5'", "whole number"]),
+    (["--samples", "1e99"], [f"1 to {MAX_SAMPLES}"]),
+    (["--samples", "1e9999999999"], ["--samples '1e9999999999'"]),
+    (["--samples", "nan"], ["--samples 'nan'", "not a number"]),
+    (["--resolution", "0"], ["resolution 0", "1 to 16"]),
+    (["--resolution", "17"], ["resolution 17"]),
+    (["--seed", "-1"], ["seed -1"]),
+    (["--seed", str(1 << 63)], [f"seed {1 << 63}"]),
+    (["--seed", "x"], ["'x'"]),
+    (["--workers", "0"], ["workers 0", "1 to"]),
+    (["--workers", str(TOO_MANY)], [f"workers {TOO_MANY}", f"this machine has {TOO_MANY - 1}"]),
+    (["--threads", "0"], ["threads 0"]),
+    (["--threads", str(1 << 40)], [f"threads {1 << 40}"]),
+    (["--schedule", "progressive", "--teacher", "phase-1", "--k", "3", "--bias", "best"], ["k = 3", "even"]),
+    (
+        [
+            "--schedule",
+            "progressive",
+            "--teacher",
+            "phase-1",
+            "--labels",
+            "hard",
+            "--k",
+            "3",
+            "--bias",
+            "best",
+        ],
+        ["k = 3", "even"],
+    ),
+    (["--schedule", "progressive", "--teacher", "phase-1", "--n", "2", "--k", "2"], ["n = 2"]),
+    (["--speed", "9"], ["--speed"]),
+    (["again"], ["again"]),
+    (["--n"], ["--n", "expected one argument"]),
+]
+
+
+@pytest.mark.parametrize(("options", "parts"), RUN_REFUSALS, ids=lambda value: " ".join(value)[:60])
+def test_a_bad_option_is_one_sentence_and_the_store_is_untouched(
+    options: list[str], parts: list[str], tiny: Path
+) -> None:
+    before = tree(tiny.parent)
+    base = [] if "--n" in options else ["--n", "9"]
+    base += [] if "--k" in options else ["--k", "2"]
+    sentence = call("run", *base, "--out", tiny, *options).refusal
+    for part in parts:
+        assert part in sentence
+    assert len(sentence) < 400
+    assert tree(tiny.parent) == before
+
+
+def test_no_signal_without_a_horizon_is_refused_with_the_reason(tiny: Path) -> None:
+    before = tree(tiny.parent)
+    result = call(
+        "run", "--n", 30, "--k", 2, "--bias", -31, "--schedule", "cross-entropy", "--quiet", "--out", tiny
+    )
+    sentence = result.refusal
+    assert "--samples" in sentence
+    assert tree(tiny.parent) == before
+
+
+@pytest.mark.parametrize("options", [["--bias", "11"], ["--bias", "-100"], ["--bias", "1e400"]])
+def test_no_signal_can_be_measured_all_the_same(options: list[str], tmp_path: Path) -> None:
+    grid = ("--n", "12", "--k", "2", "--schedule", "cross-entropy", "--samples", "32", "--replicates", "2")
+    result = run_grid(tmp_path / "s.sqlite", *options, grid=grid)
+    assert result.code in (0, 3), result
+
+
+def _locked(path: Path) -> Any:
+    return Store(path, write=True)
+
+
+def _not_ours(path: Path) -> None:
+    path.write_text("mine")
+
+
+def _other_database(path: Path) -> None:
+    path.unlink()
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE t (a)")
+    connection.close()
+
+
+def _newer(path: Path) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+
+
+STORE_REFUSALS: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "locked": (_locked, "in use by another run"),
+    "not ours": (_not_ours, "not one of our files"),
+    "another program's": (_other_database, "another program"),
+    "newer": (_newer, "newer version (schema 99"),
+}
+
+
+@pytest.mark.parametrize("kind", STORE_REFUSALS)
+def test_a_store_that_cannot_be_used_is_refused_and_left_alone(kind: str, tiny: Path) -> None:
+    make, reason = STORE_REFUSALS[kind]
+    held = make(tiny)
+    before = tiny.read_bytes()
+    result = run_grid(tiny, "--replicates", 9)
+    assert reason in result.refusal
+    assert str(tiny) in result.refusal
+    assert tiny.read_bytes() == before
+    for verb in ("status", "export", "verify", "plot"):
+        result = call(verb, "--out", tiny)
+        assert result.code == 0 if kind == "locked" else reason in result.refusal
+    if held is not None:
+        held.close()
+
+
+@pytest.mark.parametrize("name", ["grid.png", "grid.svg", "grid.PNG"])
+def test_a_store_is_never_overwritten_by_its_figure(name: str, tmp_path: Path) -> None:
+    result = run_grid(tmp_path / name, "--replicates", 2, figures=True)
+    if result.code == 2:
+        assert name in result.refusal
+        assert list(tmp_path.iterdir()) == []
+    else:
+        assert call("status", "--out", tmp_path / name).code == 0
+
+
+def test_a_folder_and_a_missing_folder_are_refused(tmp_path: Path) -> None:
+    assert "is not a file" in run_grid(tmp_path).refusal
+    assert "No such file or directory" in run_grid(tmp_path / "no" / "s.sqlite").refusal
+    assert "File name too long" in run_grid(tmp_path / ("a" * 300)).refusal
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_second_run_does_no_work_and_changes_no_byte(tiny: Path, tiny_result: Result) -> None:
+    before = tree(tiny.parent)
+    result = call("run", *TINY, "--workers", 1, "--out", tiny)
+    assert result.code == tiny_result.code
+    assert result.out == tiny_result.out
+    assert "nothing to run: all 6 replicates of 6 cells" in result.err
+    assert tree(tiny.parent) == before
+
+
+def test_a_lost_figure_is_drawn_again(tiny: Path) -> None:
+    figure = tiny.with_suffix(".svg")
+    drawn = figure.read_bytes()
+    figure.unlink()
+    run_grid(tiny, figures=True)
+    assert figure.read_bytes() == drawn
+
+
+def test_a_run_in_parts_equals_one_run(tiny: Path, tmp_path: Path) -> None:
+    out = tmp_path / "parts.sqlite"
+    run_grid(out, "--replicates", 2)
+    run_grid(out, "--n", "9", "--schedule", "progressive")
+    run_grid(out, "--replicates", 5, "--schedule", "one-shot")
+    run_grid(out)
+    assert table(out) == table(tiny)
+
+
+def test_workers_and_threads_change_no_record(tiny: Path, tmp_path: Path) -> None:
+    out = tmp_path / "workers.sqlite"
+    if worker_count(None) > 1:
+        result = call("run", *TINY, "--workers", 2, "--quiet", "--out", out)
+        assert result.code in (0, 3), result
+        assert table(out) == table(tiny)
+    threads = tmp_path / "threads.sqlite"
+    run_grid(threads, "--threads", 2)
+    assert table(threads) == table(tiny)
+
+
+# Every option changes behaviour.
+
+BASE = (
+    "--n",
+    "8",
+    "--k",
+    "2",
+    "--schedule",
+    "cross-entropy",
+    "--samples",
+    "16",
+    "--replicates",
+    "2",
+    "--resolution",
+    "1",
+)
+
+
+def spec_of(*options: str) -> list[dict[str, Any]]:
+    result = call(
+        "run", *BASE, *options, "--dry-run", "--json", "--workers", 1, "--out", "/nonexistent/s.sqlite"
+    )
+    assert result.code == 0, result
+    cells = []
+    for cell in result.json["cells"]:
+        cells.append(
+            {
+                key: cell[key]
+                for key in ("id", "n", "k", "q", "schedule", "samples", "resolution", "seed", "missing")
+            }
+        )
+    return cells
+
+
+CHANGES = [
+    ("n", ["--n", "9"]),
+    ("k", ["--k", "4"]),
+    ("schedule", ["--schedule", "progressive"]),
+    ("schedule", ["--schedule", "low-degree"]),
+    ("q", ["--bias", "2"]),
+    ("missing", ["--replicates", "3"]),
+    ("samples", ["--samples", "32"]),
+    ("resolution", ["--resolution", "2"]),
+    ("seed", ["--seed", "1"]),
+]
+
+
+@pytest.mark.parametrize(("field", "options"), CHANGES, ids=str)
+def test_an_option_changes_its_part_of_the_cell(field: str, options: list[str]) -> None:
+    (base,), (changed,) = spec_of(), spec_of(*options)
+    different = {key for key in base if base[key] != changed[key]} - {"id"}
+    assert field in different
+    assert different <= {field, "q"}  # q follows n
+    assert (base["id"] != changed["id"]) == (field != "missing")
+
+
+SCHEDULE_CHANGES = [
+    (["--schedule", "one-shot"], ["--labels", "logits"]),
+    (["--schedule", "one-shot"], ["--teacher-error", "0.5"]),
+    (["--schedule", "one-shot"], ["--teacher-error", "inf"]),
+    (["--schedule", "progressive"], ["--labels", "hard"]),
+    (["--schedule", "progressive"], ["--teacher", "phase-1"]),
+    (["--schedule", "progressive", "--teacher", "phase-1"], ["--teacher-width", "8"]),
+    (["--schedule", "progressive", "--teacher", "phase-1"], ["--teacher", "phase-1-projected"]),
+    (["--schedule", "low-degree"], ["--degree", "2"]),
+]
+
+
+@pytest.mark.parametrize(("schedule", "option"), SCHEDULE_CHANGES, ids=str)
+def test_a_schedules_option_changes_its_cell(schedule: list[str], option: list[str]) -> None:
+    (base,), (changed,) = spec_of(*schedule), spec_of(*schedule, *option)
+    assert base["schedule"] != changed["schedule"]
+    assert base["id"] != changed["id"]
+
+
+def test_the_default_value_of_each_option_is_what_the_help_says() -> None:
+    assert spec_of("--schedule", "one-shot") == spec_of(
+        "--schedule", "one-shot", "--teacher-error", "1", "--labels", "hard"
+    )
+    assert spec_of("--schedule", "progressive") == spec_of(
+        "--schedule", "progressive", "--teacher", "equal", "--labels", "logits"
+    )
+    assert spec_of("--schedule", "low-degree") == spec_of("--schedule", "low-degree", "--degree", "1")
+    assert spec_of() == spec_of("--bias", "0", "--seed", "0", "--protocol", "first-step")
+    width = ["--schedule", "progressive", "--teacher", "phase-1"]
+    assert spec_of(*width) == spec_of(*width, "--teacher-width", "256")
+    # k/2 at each k
+    assert [c["schedule"]["teacher_error"] for c in spec_of("--schedule", "one-shot", "--k", "2,4")] == [
+        "1",
+        "2",
+    ]
+
+
+def test_equal_cells_are_planned_once() -> None:
+    assert len(spec_of("--n", "8,8", "--schedule", "cross-entropy,cross-entropy")) == 1
+    assert len(spec_of("--schedule", "one-shot", "--teacher-error", "0.5,1/2,inf")) == 2
+
+
+def test_best_bias_makes_odd_k_run(tmp_path: Path) -> None:
+    grid = (
+        "--n",
+        "9",
+        "--k",
+        "3",
+        "--schedule",
+        "cross-entropy",
+        "--bias",
+        "best",
+        "--samples",
+        "64",
+        "--replicates",
+        "2",
+    )
+    out = tmp_path / "s.sqlite"
+    assert run_grid(out, grid=grid).code in (0, 3)
+    assert call("status", "--out", out, "--json").json["cells"][0]["replicates"] == 2
+
+
+def test_delta_changes_the_bounds_and_no_record(tmp_path: Path, tiny: Path) -> None:
+    out = tmp_path / "d.sqlite"
+    run_grid(out, "--delta", "0.01")
+    with Store(out, write=False) as strict, Store(tiny, write=False) as loose:
+        for a, b in zip(strict.cells(), loose.cells(), strict=True):
+            assert a.cell == b.cell
+            assert a.theory["delta"] == 0.01
+            upper = [{x["name"]: x["samples"] for x in s.theory["bounds"]} for s in (a, b)]
+            assert upper[0]["B1'"] > upper[1]["B1'"]
+    assert table(out) == table(tiny)
+
+
+def test_without_samples_the_horizon_is_what_the_bounds_ask() -> None:
+    result = call(
+        "run", "--n", 12, "--k", 2, "--dry-run", "--json", "--workers", 1, "--out", "/nonexistent/s"
+    )
+    for cell in result.json["cells"]:
+        assert cell["samples"] > 64
+    strict = call(
+        "run", "--n", 12, "--k", 2, "--delta", "0.001", "--dry-run", "--json", "--workers", 1, "--out", "/x/s"
+    )
+    pairs = zip(strict.json["cells"], result.json["cells"], strict=True)
+    assert all(a["samples"] > b["samples"] for a, b in pairs)
+
+
+def test_dry_run_writes_nothing(tmp_path: Path, tiny: Path) -> None:
+    result = call("run", *TINY, "--dry-run", "--workers", 1, "--out", tmp_path / "new.sqlite")
+    assert result.code == 0
+    assert len(result.out.splitlines()) == 7
+    assert not (tmp_path / "new.sqlite").exists()
+    before = tree(tiny.parent)
+    again = call("run", *TINY, "--replicates", 9, "--dry-run", "--json", "--workers", 1, "--out", tiny)
+    assert [cell["missing"] for cell in again.json["cells"]] == [3] * 6
+    assert tree(tiny.parent) == before
+
+
+def test_quiet_says_nothing_and_otherwise_progress_is_on_stderr(tmp_path: Path) -> None:
+    quiet = run_grid(tmp_path / "q.sqlite", "--replicates", 2)
+    assert quiet.err == ""
+    loud = call("run", *TINY, "--replicates", 2, "--workers", 1, "--out", tmp_path / "l.sqlite")
+    assert loud.out == quiet.out
+    assert "6/6 cells" in loud.err
+    assert f"figure: {tmp_path / 'l.png'}" in loud.err
+    assert "nothing to run" not in loud.err
+
+
+def test_json_is_strict_json_with_everything_of_the_table(tiny: Path, tiny_result: Result) -> None:
+    result = run_grid(tiny, "--json")
+    assert result.code == tiny_result.code
+    value = result.json
+    assert value["complete"] is True
+    assert {(cell["n"], cell["schedule"]["name"]) for cell in value["cells"]} == {
+        (n, s) for n in (6, 9) for s in ("cross-entropy", "one-shot", "progressive")
+    }
+    assert all(cell["replicates"] == 6 for cell in value["cells"])
+    assert len(value["growths"]) == 3
+    for cell in value["cells"]:
+        assert cell["verdict"] in ("consistent", "undecided", "contradicted")
+        assert cell["success_at_horizon"]["interval"][0] <= cell["success_at_horizon"]["rate"]
+        assert set(cell["samples_to_success"]) == {"half", "high"}
+
+
+def test_the_table_has_a_row_a_cell_and_ends_with_the_verdict(tiny_result: Result) -> None:
+    lines = tiny_result.out.splitlines()
+    assert lines[-1] == f"verdict: {'CONSISTENT' if tiny_result.code == 0 else 'UNDECIDED'}"
+    text = tiny_result.out
+    for word in (
+        "cross-entropy",
+        "one-shot c=1",
+        "progressive",
+        "lower bound",
+        "upper bound",
+        "growth with n",
+    ):
+        assert word in text
+
+
+@pytest.mark.parametrize(
+    ("verdict", "complete", "code"),
+    [
+        (Verdict.CONSISTENT, True, 0),
+        (Verdict.CONTRADICTED, True, 1),
+        (Verdict.CONTRADICTED, False, 1),
+        (Verdict.UNDECIDED, True, 3),
+        (Verdict.CONSISTENT, False, 3),
+    ],
+)
+def test_exit_codes(verdict: Verdict, complete: bool, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(GridSummary, "verdict", verdict)
+    monkeypatch.setattr(GridSummary, "complete", complete)
+    assert verbs.exit_code(GridSummary((), ())) == code
+
+
+def test_a_contradicted_bound_exits_1_and_says_which(tiny: Path) -> None:
+    # A planted bound: success from the first sample on.
+    with Store(tiny, write=True) as store:
+        cells = []
+        for stored in store.cells():
+            planted = {"name": "B0", "kind": "upper", "samples": 1.0, "statement": "s", "reference": "r"}
+            cells.append((stored.cell, stored.theory | {"bounds": [planted]}))
+            records = {r: {"success": "0000000", "digest": "d"} for r in range(100, 140)}
+            store.add_records(stored.cell.id, records)
+        store.add_cells(cells)
+        summary = summarise(store)
+    assert summary.verdict is Verdict.CONTRADICTED
+    assert verbs.exit_code(summary) == 1
+    explained = call("explain", cells[0][0].id[:12], "--out", tiny)
+    assert "verdict: CONTRADICTED" in explained.out
+    assert "upper bound 1" in explained.out
+
+
+def test_help_names_every_option_and_exits_0(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (["--help"], ["run", "--help"], ["merge", "--help"]):
+        with pytest.raises(SystemExit) as caught:
+            build_parser().parse_args(arguments)
+        assert caught.value.code == 0
+    text = capsys.readouterr().out
+    for word in (
+        "both ends are included",
+        "--teacher-error",
+        "Exit codes",
+        "130",
+        "status",
+        "verify",
+        "--out",
+    ):
+        assert word in text
+
+
+def test_run_is_the_default_verb(tiny: Path, tiny_result: Result) -> None:
+    assert call(*TINY, "--workers", 1, "--quiet", "--out", tiny) == tiny_result
+
+
+def test_a_refusal_does_not_depend_on_the_verb_being_named(tiny: Path) -> None:
+    assert call("--n", "0", "--out", tiny).refusal == call("run", "--n", "0", "--out", tiny).refusal
+
+
+def test_canonical_text_of_the_dry_run_is_json() -> None:
+    result = call("run", *BASE, "--dry-run", "--json", "--workers", 1, "--out", "/nonexistent/s")
+    assert json.loads(result.out)["workers"] == 1
