@@ -62,7 +62,7 @@ PARITY_INLINE V full_add(V a, V b, V c, V& carry) {
   carry = from(_mm512_ternarylogic_epi64(raw(a), raw(b), raw(c), 0xE8));
   return xor3(a, b, c);
 }
-// Number of ones, spread over the 64-bit elements in some way; only the total of all elements is meant.
+// Number of ones of each 64-bit element.
 PARITY_INLINE V count_ones(V v) { return from(_mm512_popcnt_epi64(raw(v))); }
 #else
 PARITY_INLINE V xor3(V a, V b, V c) { return a ^ b ^ c; }
@@ -79,7 +79,7 @@ PARITY_INLINE V rotate_left_24(V v) {  // three whole bytes: one shuffle instead
                                          5, 6, 7, 0, 1, 2, 3, 4, 13, 14, 15, 8, 9, 10, 11, 12);
   return (V)_mm256_shuffle_epi8((__m256i)v, order);
 }
-PARITY_INLINE V count_ones(V v) {  // nibble look-up (Mula), bytes summed by vpsadbw
+PARITY_INLINE V count_ones(V v) {  // of each 64-bit element; nibble look-up (Mula), bytes summed by vpsadbw
   const __m256i table = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,
                                          0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
   const __m256i low = _mm256_set1_epi8(15);
@@ -100,6 +100,19 @@ PARITY_INLINE V count_ones(V v) {
 }
 #endif
 #endif
+
+// The first two words of kWords rows of 512 bits.
+PARITY_INLINE void load_columns(const uint64_t* rows, V& first, V& second) {
+#if PARITY_AVX2 && !PARITY_AVX512
+  const __m128i* row = reinterpret_cast<const __m128i*>(rows);
+  const __m256i even = _mm256_inserti128_si256(_mm256_castsi128_si256(row[0]), row[8], 1);
+  const __m256i odd = _mm256_inserti128_si256(_mm256_castsi128_si256(row[4]), row[12], 1);
+  first = (V)_mm256_unpacklo_epi64(even, odd);
+  second = (V)_mm256_unpackhi_epi64(even, odd);
+#else
+  for (int i = 0; i < kWords; ++i) first[i] = rows[8 * i], second[i] = rows[8 * i + 1];
+#endif
+}
 
 PARITY_INLINE uint64_t total(V v) {
   uint64_t sum = 0;

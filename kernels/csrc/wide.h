@@ -20,7 +20,7 @@ class Wide {
   Wide(const Job& job, int64_t stream, int64_t first, int64_t last, Arena& arena);
 
   // Parities of the groups of coordinates, to be kept behind the n + 1 rows of each sub-block.
-  static int64_t extra_rows(int64_t n) { return Groups::capacity(n); }
+  static int64_t extra_rows(int64_t n) { return Groups::capacity(n) + kWords; }
 
   // Adds the samples lo .. hi - 1 of the chunk.
   void add(const Chunk& chunk, int64_t lo, int64_t hi);
@@ -51,37 +51,43 @@ class Wide {
 
   const Job& job_;
   int64_t stream_, first_, last_, tiles_of_neurons_;
+  int64_t padded_;  // n, rounded up to kWords
   int64_t tiles_ = 0;  // of samples, since the last flush
   int planes_ = 4;
   Groups groups_;
   V* weights_;            // [neuron tiles][groups][kEntries]
   V* initial_;            // [neuron tiles][kMaxPlanes + 1]
   uint8_t* of_samples_;   // [groups][128]
-  uint8_t* of_coordinates_;  // [classes][n][64]
+  uint8_t* of_coordinates_;  // [classes][padded n][64]
   uint8_t* none_;         // [64] zeros: selectors that count T itself
   V* fires_;              // [128], then scratch
   V* labelled_;           // the same, of one class
   V* tables_;             // [64][kEntries]
   V* counters_;           // [neuron tiles][classes][n][kStored]
   V* active_;             // [neuron tiles][kStored]
-  int64_t* negatives_;    // [classes][n]: sum of z
+  V* negatives_;          // [classes][padded n / kWords]: sum of z, by element
 };
 
 inline Wide::Wide(const Job& job, int64_t stream, int64_t first, int64_t last, Arena& arena)
-    : job_(job), stream_(stream), first_(first), last_(last), tiles_of_neurons_((last - first + kLanes - 1) / kLanes) {
+    : job_(job),
+      stream_(stream),
+      first_(first),
+      last_(last),
+      tiles_of_neurons_((last - first + kLanes - 1) / kLanes),
+      padded_((job.n + kWords - 1) / kWords * kWords) {
   const int64_t n = job.n;
   groups_.plan(n, arena.take<Groups::Group>(Groups::capacity(n)), arena.take<int32_t>(2 * n + 2));
   weights_ = arena.take<V>((tiles_of_neurons_ * groups_.count + kAhead) * kEntries);
   initial_ = arena.take<V>(tiles_of_neurons_ * (kMaxPlanes + 1));
   of_samples_ = arena.take<uint8_t>((groups_.count + kAhead) * Tile::kSamples);
-  of_coordinates_ = arena.take<uint8_t>((job.classes * n + 1) * Tile::kGroups);
+  of_coordinates_ = arena.take<uint8_t>((job.classes * padded_ + 1) * Tile::kGroups);
   none_ = arena.take<uint8_t>(2 * Tile::kGroups);
   fires_ = arena.take<V>(3 * Tile::kSamples);
   labelled_ = arena.take<V>(3 * Tile::kSamples);
   tables_ = arena.take<V>((Tile::kGroups + kAhead) * kEntries);
   counters_ = arena.take<V>(tiles_of_neurons_ * job.classes * n * kStored);
   active_ = arena.take<V>(tiles_of_neurons_ * kStored);
-  negatives_ = arena.take<int64_t>(job.classes * n);
+  negatives_ = arena.take<V>(job.classes * padded_ / kWords);
   const int64_t* q = job.q + stream * job.neurons;
   for (int64_t j = first; j < last; ++j) {
     const int64_t reach = q[j] + 1 > n - q[j] ? q[j] + 1 : n - q[j];
@@ -146,20 +152,18 @@ inline void Wide::select_coordinates(const Chunk& chunk, int64_t s, int64_t at) 
   uint8_t* out = of_coordinates_;
   for (int64_t c = 0; c < job_.classes; ++c) {
     const uint64_t* y = reinterpret_cast<const uint64_t*>(chunk.negative + c * chunk.vectors) + s * 8 + at / 64;
-    int64_t* negatives = negatives_ + c * job_.n;
-    for (int64_t i = 0; i < job_.n; i += kWords) {
-      const int64_t count = job_.n - i < kWords ? job_.n - i : kWords;
-      V low = zero(), high = zero();
-      for (int64_t k = 0; k < count; ++k) {
-        const uint64_t* row = x + (i + k) * 8;
-        low[k] = row[0] ^ y[0], high[k] = row[1] ^ y[1];
-        negatives[i + k] += __builtin_popcountll(low[k]) + __builtin_popcountll(high[k]);
-      }
+    const V y0 = splat(y[0]), y1 = splat(y[1]);
+    V* negatives = negatives_ + c * padded_ / kWords;
+    for (int64_t i = 0; i < padded_; i += kWords, ++negatives) {
+      V low, high;
+      load_columns(x + i * 8, low, high);
+      low ^= y0, high ^= y1;
+      *negatives += count_ones(low) + count_ones(high);
       V a, b, d;
       Tile::selectors(low, high, a, b, d);
       const uint64_t *p = reinterpret_cast<const uint64_t*>(&a), *q = reinterpret_cast<const uint64_t*>(&b),
                      *r = reinterpret_cast<const uint64_t*>(&d);
-      for (int64_t k = 0; k < count; ++k, out += Tile::kGroups) spread(p + k, q + k, r + k, out);
+      for (int k = 0; k < kWords; ++k, out += Tile::kGroups) spread(p + k, q + k, r + k, out);
     }
   }
 }
@@ -246,7 +250,7 @@ inline void Wide::add(const Chunk& chunk, int64_t lo, int64_t hi) {
           counted = true;
         }
         const int64_t at_class = (t * job_.classes + c) * job_.n;
-        count(of_coordinates_ + c * job_.n * Tile::kGroups, job_.n, counters_ + at_class * kStored);
+        count(of_coordinates_ + c * padded_ * Tile::kGroups, job_.n, counters_ + at_class * kStored);
       }
       if (!counted) {
         Tile::tables(fires_, tables_);
@@ -309,14 +313,14 @@ inline void Wide::flush(int64_t record) {
       int64_t* out = job_.sums + ((base * job_.classes + c) * job_.neurons + from) * job_.n;
       for (int64_t i = 0; i < job_.n; ++i) {
         read(counters_ + ((t * job_.classes + c) * job_.n + i) * kStored, values);
-        const int64_t negatives = negatives_[c * job_.n + i];
+        const int64_t negatives = int64_t(negatives_[(c * padded_ + i) / kWords][i % kWords]);
         for (int j = 0; j < lanes; ++j) {
           __atomic_fetch_add(out + j * job_.n + i, values[j] - negatives, __ATOMIC_RELAXED);
         }
       }
     }
   }
-  for (int64_t i = 0; i < job_.classes * job_.n; ++i) negatives_[i] = 0;
+  for (int64_t i = 0; i < job_.classes * padded_ / kWords; ++i) negatives_[i] = zero();
   tiles_ = 0;
 }
 
