@@ -94,4 +94,3 @@ def grid_value(j: int, resolution: int) -> int:
         else:
             high = middle - 1
     return low
-

@@ -38,19 +38,21 @@ class CellSummary:
     Attributes:
         cell: the cell.
         theory: what theory says about it, as stored beside it (`sim.beside`).
-        curve: success of the stored replicates on the record grid; None before there are any.
+        numbers: the stored replicates.
+        curve: their success on the record grid; None before there are any.
         wanted: replicates that the run asked for, or None.
     """
 
     cell: Cell
     theory: dict[str, Any]
+    numbers: tuple[int, ...]
     curve: SuccessCurve | None
     wanted: int | None
 
     @property
     def replicates(self) -> int:
         """Number of stored replicates."""
-        return 0 if self.curve is None else self.curve.replicates
+        return len(self.numbers)
 
     @property
     def complete(self) -> bool:
@@ -104,7 +106,11 @@ class CellSummary:
     def _against_plateau(self, plateau: dict[str, Any]) -> Judgement:
         """The measured success at the horizon against the predicted one for these very students."""
         assert self.curve is not None
-        predicted = float(np.mean(plateau["success_at_horizon"][: self.replicates]))
+        students = plateau["success_at_horizon"]
+        if self.numbers[-1] >= len(students):
+            reason = f"Only {len(students)} students have a prediction: run the grid again with all its replicates."
+            return Judgement(Verdict.UNDECIDED, reason, 0.0)
+        predicted = float(np.mean([students[number] for number in self.numbers]))
         refuting = judge(self.curve.intervals(ALPHA_CONTRADICTED)[-1], predicted, Kind.EXACT)
         if refuting.verdict is Verdict.CONTRADICTED:
             return refuting
@@ -189,16 +195,16 @@ def summarise(
 
 def _summarise_cell(store: Store, stored: StoredCell, wanted: int | None) -> CellSummary:
     cell = stored.cell
-    records = [
-        success
+    outcomes = {
+        replicate: success
         for replicate, (success, _) in store.outcomes(cell).items()
         if wanted is None or replicate < wanted
-    ]
+    }
     curve = None
-    if records:
+    if outcomes:
         grid = np.array(record_grid(cell.samples, cell.resolution))
-        curve = SuccessCurve(grid, np.array([[c == "1" for c in success] for success in records]))
-    return CellSummary(cell, stored.theory, curve, wanted)
+        curve = SuccessCurve(grid, np.array([[c == "1" for c in success] for success in outcomes.values()]))
+    return CellSummary(cell, stored.theory, tuple(outcomes), curve, wanted)
 
 
 def _growths(cells: Sequence[CellSummary]) -> Iterable[GrowthSummary]:

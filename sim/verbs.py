@@ -8,9 +8,10 @@ from typing import Any
 
 from rich.console import Console
 
+from sim.cell import Cell
 from sim.errors import SimError, StoreError
 from sim.options import GridOptions, default_figure
-from sim.plan import plan
+from sim.plan import Json, plan, theory_of
 from sim.progress import Tracker, display_for, duration
 from sim.protocol.registry import protocol_of
 from sim.runner import Unit, check_threads, plan_units, run_units
@@ -56,7 +57,7 @@ def run(options: GridOptions, out: Path, workers: int, threads: int, *, as_json:
     planned = plan(options)
     cells = [cell for cell, _ in planned]
     with Store(out, write=True) as store:
-        store.add_cells(planned)
+        store.add_cells((cell, _theory_of_all(store, cell, theory, options)) for cell, theory in planned)
         units = plan_units(cells, store, options.replicates)
         if units:
             _work(store, units, workers, threads, quiet=quiet)
@@ -70,6 +71,14 @@ def run(options: GridOptions, out: Path, workers: int, threads: int, *, as_json:
             if not quiet:
                 note(f"figure: {path}")
     return exit_code(summary)
+
+
+def _theory_of_all(store: Store, cell: Cell, theory: Json, options: GridOptions) -> Json:
+    """The theory of a cell; where it speaks of each student by number, of those too that are stored already."""
+    count = max(store.replicates(cell.id), default=0) + 1
+    if theory["replicates"] == 0 or count <= options.replicates:
+        return theory
+    return theory_of(cell, options.delta, count)
 
 
 def _work(store: Store, units: list[Unit], workers: int, threads: int, *, quiet: bool) -> None:
@@ -202,7 +211,13 @@ def merge(sources: list[Path], out: Path) -> int:
         for source in sources:
             with Store(source, write=False) as store:
                 cells = store.cells()
-                target.add_cells((stored.cell, stored.theory) for stored in cells)
+                known = {stored.cell.id: stored.theory for stored in target.cells()}
+                target.add_cells(
+                    (stored.cell, stored.theory)
+                    for stored in cells
+                    # Of two theories of drawn students the one of more of them is kept.
+                    if stored.theory.get("replicates", 0) >= known.get(stored.cell.id, {}).get("replicates", 0)
+                )
                 for stored in cells:
                     target.add_records(stored.cell.id, store.records(stored.cell.id))
         after = sum(len(target.replicates(stored.cell.id)) for stored in target.cells())
