@@ -1,10 +1,17 @@
 """What a store says: for each cell the samples to success beside the bounds, for each schedule the growth in n.
 
-Confidence levels, used everywhere: intervals that are shown have error 5 %. A verdict is reached from intervals
-of its own: a bound is supported when a one-sided error of 10 % leaves no value that violates it, and contradicted
-only when a one-sided error of 0.05 % leaves no value that satisfies it, so that a grid of a hundred cells raises
-a false alarm in fewer than one run in twenty. A fitted slope is contradicted when its 99.9 % interval excludes the
-predicted one, and is consistent otherwise if its 95 % interval is at most 1 wide (exponents).
+Confidence levels, used everywhere. Intervals that are shown have error 5 %. Verdicts have levels of their own:
+
+- a bound is *contradicted* only when a one-sided error of 0.05 % leaves no value that satisfies it, so that a grid of
+  a hundred cells raises a false alarm in fewer than one run in twenty;
+- a lower bound is *consistent* when a one-sided error of 5 % leaves no value that violates it;
+- an upper bound says that B samples fail with probability at most δ. No number of successes proves that at the very
+  B where it is close to true, so it is consistent when it is not contradicted and a one-sided error of 5 % excludes
+  that B samples fail twice as often, 2δ;
+- a plateau or a slope is contradicted when a 99.9 % interval excludes the predicted one, and consistent otherwise if
+  that interval is narrow enough to tell: 0.45 for success probabilities; for exponents, a 95 % interval at most 1 wide.
+
+Everything else is *undecided*.
 """
 
 import math
@@ -25,8 +32,9 @@ from theory.verdict import Judgement, Kind, Verdict, combine, judge, judge_expon
 from theory.walsh import threshold_count
 
 ALPHA_SHOWN = 0.05
-ALPHA_SUPPORTED = 0.20
+ALPHA_SUPPORTED = 0.10
 ALPHA_CONTRADICTED = 0.001
+PLATEAU_RESOLUTION = 0.45
 BOOTSTRAP_RESAMPLES = 1000
 
 
@@ -97,7 +105,8 @@ class CellSummary:
         refuting = judge(self.curve.crossing(self.high, ALPHA_CONTRADICTED).interval, value, kind)
         if refuting.verdict is Verdict.CONTRADICTED:
             return refuting
-        supporting = judge(self.curve.crossing(self.high, ALPHA_SUPPORTED).interval, value, kind)
+        level = 2 * self.high - 1 if kind is Kind.UPPER else self.high  # 1 − 2δ or 1 − δ
+        supporting = judge(self.curve.crossing(level, ALPHA_SUPPORTED).interval, value, kind)
         # Only the stricter interval may contradict.
         if supporting.verdict is Verdict.CONTRADICTED:
             return Judgement(Verdict.UNDECIDED, supporting.reason, supporting.alpha)
@@ -111,10 +120,8 @@ class CellSummary:
             reason = f"Only {len(students)} students have a prediction: run the grid again with all its replicates."
             return Judgement(Verdict.UNDECIDED, reason, 0.0)
         predicted = float(np.mean([students[number] for number in self.numbers]))
-        refuting = judge(self.curve.intervals(ALPHA_CONTRADICTED)[-1], predicted, Kind.EXACT)
-        if refuting.verdict is Verdict.CONTRADICTED:
-            return refuting
-        return judge(self.curve.intervals(ALPHA_SHOWN)[-1], predicted, Kind.EXACT, resolution=0.3)
+        interval = self.curve.intervals(ALPHA_CONTRADICTED)[-1]
+        return judge(interval, predicted, Kind.EXACT, resolution=PLATEAU_RESOLUTION)
 
 
 @final

@@ -216,7 +216,8 @@ def merge(sources: list[Path], out: Path) -> int:
                     (stored.cell, stored.theory)
                     for stored in cells
                     # Of two theories of drawn students the one of more of them is kept.
-                    if stored.theory.get("replicates", 0) >= known.get(stored.cell.id, {}).get("replicates", 0)
+                    if stored.theory.get("replicates", 0)
+                    >= known.get(stored.cell.id, {}).get("replicates", 0)
                 )
                 for stored in cells:
                     target.add_records(stored.cell.id, store.records(stored.cell.id))
