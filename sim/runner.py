@@ -14,6 +14,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import final
@@ -104,7 +105,8 @@ def _run_in_processes(
         for _ in range(workers):
             ours, theirs = context.Pipe()
             process = context.Process(target=_worker, args=(theirs, threads, os.getpid()), daemon=True)
-            process.start()
+            with _interrupts_held():
+                process.start()
             theirs.close()
             processes.append((process, ours))
             busy[ours] = (process, _hand_out(queue, ours))
@@ -135,6 +137,20 @@ def _run_in_processes(
             process.kill()
         for process, _ in processes:
             process.join(5)
+
+
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C back, for this thread and for a process that is started here (which inherits it for good).
+
+    A terminal sends Ctrl-C to workers too: one that is still importing would show a traceback.
+    """
+    resource_tracker.ensure_running()  # started on demand, it would let interrupts through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _hand_out(queue: list[Unit], connection: Connection) -> Unit:
