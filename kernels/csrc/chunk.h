@@ -56,7 +56,7 @@ struct Chunk {
 
   V* sub(int64_t s) const { return x + s * row_vectors; }
 
-  void seed(int64_t stream, int64_t number) {
+  PARITY_NOINLINE void seed(int64_t stream, int64_t number) {
     inputs_.seed(job.key, uint64_t(stream), uint64_t(number), 0);
     if (job.mixed) mixture_.seed(job.key, uint64_t(stream), uint64_t(number), 16);
   }
@@ -74,7 +74,7 @@ struct Chunk {
   }
 
  private:
-  void label(int64_t s) {
+  PARITY_NOINLINE void label(int64_t s) {
     V pick[kPer] = {};
     if (job.mixed) bernoulli(mixture_, job.probability, pick);
     for (int64_t c = 0; c < job.classes; ++c) {

@@ -18,18 +18,15 @@ namespace parity {
 namespace {
 
 // Blocks of an item: enough that making its tables and emptying its counters is not felt, few enough that the threads
-// end together.
+// end together. Each thread gets the same number of items, as far as streams allow.
 constexpr int64_t kShortest = 64, kLongest = 1024, kItemsPerThread = 8;
 
 std::vector<Item> split(const Job& job, int64_t threads) {
   const int64_t first = job.start / kBlock;
   const int64_t last = (job.records[job.record_count - 1] + kBlock - 1) / kBlock;
   const int64_t blocks = (last - first) * job.streams;
-  int64_t length = kLongest;
-  if (threads > 1) {
-    length = std::clamp(blocks / (threads * kItemsPerThread), kShortest, kLongest);
-    length = std::min(length, (blocks + threads - 1) / threads);
-  }
+  const int64_t each = std::clamp<int64_t>(blocks / (threads * kShortest), 1, kItemsPerThread);
+  const int64_t length = std::min(kLongest, (blocks + threads * each - 1) / (threads * each));
   std::vector<Item> items;
   for (int64_t stream = 0; stream < job.streams; ++stream) {
     for (int64_t at = first; at < last; at += length) items.push_back({stream, at, std::min(at + length, last)});

@@ -31,6 +31,7 @@ constexpr int kWords = kBytes / 8;  // 64-bit words of one vector
 constexpr int kPer = 64 / kBytes;   // vectors of one row of 512 samples
 
 #define PARITY_INLINE inline __attribute__((always_inline))
+#define PARITY_NOINLINE __attribute__((noinline))  // large and called rarely: one copy compiles faster
 
 // Keeps the compiler from moving the computation of v past this point.
 #if !defined(PARITY_PIN)

@@ -38,7 +38,7 @@ class Sliced {
   }
 
   // Adds the samples lo .. hi - 1 of the chunk, on which fire() has been called.
-  void add(const Chunk& chunk, int64_t lo, int64_t hi) {
+  PARITY_NOINLINE void add(const Chunk& chunk, int64_t lo, int64_t hi) {
     V mask[kVectors];
     for (int v = 0; v < kVectors; ++v) mask[v] = sample_mask(v, lo, hi);
     for (int64_t j = 0; j < count_; ++j) {
@@ -56,7 +56,7 @@ class Sliced {
   bool full() const { return false; }
 
   // Moves everything counted so far into the record's sums.
-  void flush(const Chunk&, int64_t record) {
+  PARITY_NOINLINE void flush(const Chunk&, int64_t record) {
     const int64_t base = record * job_.streams + stream_;
     for (int64_t j = 0; j < count_; ++j) {
       __atomic_fetch_add(job_.active + base * job_.neurons + first_ + j, active_[j], __ATOMIC_RELAXED);
@@ -83,7 +83,7 @@ class Sliced {
   static constexpr int kLevels = log2_of(kTree);
   static constexpr int kStored = kLevels + 1;  // the planes, then the number of carries out of them
 
-  void add_class(const Chunk& chunk, int64_t j, int64_t c, const V* fires) {
+  PARITY_NOINLINE void add_class(const Chunk& chunk, int64_t j, int64_t c, const V* fires) {
     V counted[kVectors], negative[kVectors];
     V count = zero();
     for (int v = 0; v < kVectors; ++v) {

@@ -48,7 +48,7 @@ class Solo {
   }
 
   // Adds the samples lo .. hi - 1 of the chunk, on which fire() has been called.
-  void add(const Chunk& chunk, int64_t lo, int64_t hi) {
+  PARITY_NOINLINE void add(const Chunk& chunk, int64_t lo, int64_t hi) {
     V mask[kPer];
     for (int h = 0; h < kPer; ++h) mask[h] = lo == 0 && hi == kSub ? ones() : sample_mask(h, lo, hi);
     settle(chunk);
@@ -88,7 +88,7 @@ class Solo {
   bool full() const { return rounds_ == (int64_t{1} << kHigh) - 1; }
 
   // Moves everything counted so far into the record's sums.
-  void flush(const Chunk& chunk, int64_t record) {
+  PARITY_NOINLINE void flush(const Chunk& chunk, int64_t record) {
     settle(chunk);
     const int64_t base = record * job_.streams + stream_;
     for (int64_t j = 0; j < neurons_; ++j) {
@@ -116,7 +116,7 @@ class Solo {
   static constexpr int kHigh = 12;
 
   // The number in a counter, which is emptied.
-  int64_t read(int64_t counter) {
+  PARITY_NOINLINE int64_t read(int64_t counter) {
     V count = zero();
     for (int l = 0; l < kLow; ++l) {
       V& bits = low_[counter * kLow + l];
@@ -166,13 +166,13 @@ class Solo {
     }
   };
 
-  void add_class(const Chunk& chunk, int64_t unit, const V* counted, const V* negative) const {
+  PARITY_NOINLINE void add_class(const Chunk& chunk, int64_t unit, const V* counted, const V* negative) const {
     const Gradient<kHigh> gradient(*this, unit, counted, negative, waiting_);
     for (int64_t i = 0; i < job_.n; ++i) gradient(i, chunk.x + i * kPer);
   }
 
   // Does what was left for the next draw.
-  void settle(const Chunk& chunk) {
+  PARITY_NOINLINE void settle(const Chunk& chunk) {
     if (deferred_) add_class(chunk, 0, counted_, negative_);
     deferred_ = false;
   }

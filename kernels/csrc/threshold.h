@@ -39,6 +39,7 @@ struct Threshold {
     const int64_t reach = q + 1 > n - q ? q + 1 : n - q;
     planes = 4;
     while ((int64_t{1} << planes) < reach) ++planes;
+    if (planes > 8) planes = kMaxPlanes;  // so large an n is rare, and not worth its own code
     initial = ~uint64_t(negative + (int64_t{1} << planes) - 1 - q);
   }
 
@@ -51,7 +52,7 @@ struct Threshold {
   }
 
   template <int Planes>
-  void run_planes(const V* x, V* fires) const {
+  PARITY_NOINLINE void run_planes(const V* x, V* fires) const {
     for (int h = 0; h < kPer; ++h) {
       V p[Planes + 1];
       for (int i = 0; i <= Planes; ++i) p[i] = initial >> i & 1 ? ones() : zero();
@@ -70,10 +71,7 @@ struct Threshold {
       case 6: return run_planes<6>(x, fires);
       case 7: return run_planes<7>(x, fires);
       case 8: return run_planes<8>(x, fires);
-      case 9: return run_planes<9>(x, fires);
-      case 10: return run_planes<10>(x, fires);
-      case 11: return run_planes<11>(x, fires);
-      default: return run_planes<12>(x, fires);
+      default: return run_planes<kMaxPlanes>(x, fires);
     }
   }
 };

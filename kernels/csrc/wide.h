@@ -68,7 +68,7 @@ class Wide {
   V* negatives_;          // [classes][padded n / kWords]: sum of z, by element
 };
 
-inline Wide::Wide(const Job& job, int64_t stream, int64_t first, int64_t last, Arena& arena)
+PARITY_NOINLINE inline Wide::Wide(const Job& job, int64_t stream, int64_t first, int64_t last, Arena& arena)
     : job_(job),
       stream_(stream),
       first_(first),
@@ -92,6 +92,7 @@ inline Wide::Wide(const Job& job, int64_t stream, int64_t first, int64_t last, A
   for (int64_t j = first; j < last; ++j) {
     const int64_t reach = q[j] + 1 > n - q[j] ? q[j] + 1 : n - q[j];
     while ((int64_t{2} << planes_) < reach) ++planes_;
+    if (planes_ > 8) planes_ = kMaxPlanes;  // so large an n is rare, and not worth its own code
   }
   V* planes = arena.take<V>(n + 1 + groups_.count);
   for (int64_t t = 0; t < tiles_of_neurons_; ++t) prepare(t, planes);
@@ -99,7 +100,7 @@ inline Wide::Wide(const Job& job, int64_t stream, int64_t first, int64_t last, A
 
 // Tables of the weights of a tile of neurons, and the initial counters, such that bit 2^(planes + 1) of the whole sum
 // is [disagreements > q]. Its lowest bit and the leftovers yield one carry, the entry of the last group.
-inline void Wide::prepare(int64_t tile, V* planes) {
+PARITY_NOINLINE inline void Wide::prepare(int64_t tile, V* planes) {
   const int64_t n = job_.n, base = first_ + tile * kLanes;
   const int lanes = int(last_ - base < kLanes ? last_ - base : kLanes);
   for (int64_t i = 0; i <= n; ++i) planes[i] = zero();
@@ -125,7 +126,7 @@ inline void Wide::prepare(int64_t tile, V* planes) {
 }
 
 // Parity rows of the groups of coordinates, behind the inputs of sub-block s.
-inline void Wide::derive(const Chunk& chunk, int64_t s) const {
+PARITY_NOINLINE inline void Wide::derive(const Chunk& chunk, int64_t s) const {
   V* x = chunk.sub(s);
   for (int32_t g = 0; g < groups_.count - 1; ++g) {
     const Groups::Group& of = groups_.group[g];
@@ -135,7 +136,7 @@ inline void Wide::derive(const Chunk& chunk, int64_t s) const {
 }
 
 // Selectors of the activation for the 128 samples from `at` of sub-block s.
-inline void Wide::select_samples(const Chunk& chunk, int64_t s, int64_t at) {
+PARITY_NOINLINE inline void Wide::select_samples(const Chunk& chunk, int64_t s, int64_t at) {
   const V* x = chunk.sub(s);
   const uint8_t* rows = reinterpret_cast<const uint8_t*>(x) + at / 8;
   for (int32_t g = 0; g < groups_.count; ++g) {
@@ -147,7 +148,7 @@ inline void Wide::select_samples(const Chunk& chunk, int64_t s, int64_t at) {
 }
 
 // Selectors of the gradient for the same samples.
-inline void Wide::select_coordinates(const Chunk& chunk, int64_t s, int64_t at) {
+PARITY_NOINLINE inline void Wide::select_coordinates(const Chunk& chunk, int64_t s, int64_t at) {
   const uint64_t* x = reinterpret_cast<const uint64_t*>(chunk.sub(s)) + at / 64;
   uint8_t* out = of_coordinates_;
   for (int64_t c = 0; c < job_.classes; ++c) {
@@ -170,7 +171,7 @@ inline void Wide::select_coordinates(const Chunk& chunk, int64_t s, int64_t at) 
 
 // Activations of a tile of neurons on the samples lo .. hi - 1 of the 128; the others count as not active.
 template <int Planes>
-void Wide::fire_planes(int64_t tile, int64_t lo, int64_t hi) {
+PARITY_NOINLINE void Wide::fire_planes(int64_t tile, int64_t lo, int64_t hi) {
   const V* initial = initial_ + tile * (kMaxPlanes + 1);
   for (int64_t b = 0; b < Tile::kSamples; ++b) {
     if (b < lo || b >= hi) {
@@ -190,21 +191,19 @@ void Wide::fire_planes(int64_t tile, int64_t lo, int64_t hi) {
   }
 }
 
-inline void Wide::fire(int64_t tile, int64_t lo, int64_t hi) {
+PARITY_NOINLINE inline void Wide::fire(int64_t tile, int64_t lo, int64_t hi) {
   switch (planes_) {
     case 4: return fire_planes<4>(tile, lo, hi);
     case 5: return fire_planes<5>(tile, lo, hi);
     case 6: return fire_planes<6>(tile, lo, hi);
     case 7: return fire_planes<7>(tile, lo, hi);
     case 8: return fire_planes<8>(tile, lo, hi);
-    case 9: return fire_planes<9>(tile, lo, hi);
-    case 10: return fire_planes<10>(tile, lo, hi);
-    default: return fire_planes<11>(tile, lo, hi);
+    default: return fire_planes<kMaxPlanes>(tile, lo, hi);
   }
 }
 
 // Adds sum_b (T_b ^ z_b) over the 128 samples to the counters of some rows of selectors.
-inline void Wide::count(const uint8_t* selectors, int64_t rows, V* counters) const {
+PARITY_NOINLINE inline void Wide::count(const uint8_t* selectors, int64_t rows, V* counters) const {
   const int waiting = __builtin_ctzll(~uint64_t(tiles_));
   for (int64_t i = 0; i < rows; ++i, selectors += Tile::kGroups, counters += kStored) {
     V p[kLow];
@@ -228,7 +227,7 @@ inline void Wide::count(const uint8_t* selectors, int64_t rows, V* counters) con
   }
 }
 
-inline void Wide::add(const Chunk& chunk, int64_t lo, int64_t hi) {
+PARITY_NOINLINE inline void Wide::add(const Chunk& chunk, int64_t lo, int64_t hi) {
   for (int64_t from = lo / Tile::kSamples * Tile::kSamples; from < hi; from += Tile::kSamples) {
     const int64_t s = from / kSub, at = from % kSub;
     if (at == 0 || from <= lo) derive(chunk, s);
@@ -262,7 +261,7 @@ inline void Wide::add(const Chunk& chunk, int64_t lo, int64_t hi) {
 }
 
 // The numbers of a counter, which is emptied.
-inline void Wide::read(V* counter, int64_t (&values)[kLanes]) const {
+PARITY_NOINLINE inline void Wide::read(V* counter, int64_t (&values)[kLanes]) const {
   constexpr int kPlanes = 24;
   V p[kPlanes + 1] = {};
   for (int l = 0; l < kLow; ++l) p[l] = counter[l];
@@ -299,7 +298,7 @@ inline void Wide::read(V* counter, int64_t (&values)[kLanes]) const {
   }
 }
 
-inline void Wide::flush(int64_t record) {
+PARITY_NOINLINE inline void Wide::flush(int64_t record) {
   int64_t values[kLanes];
   const int64_t base = record * job_.streams + stream_;
   for (int64_t t = 0; t < tiles_of_neurons_; ++t) {
