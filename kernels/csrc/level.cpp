@@ -9,9 +9,6 @@ namespace PARITY_LEVEL {
 // Which neurons are worth a vector of their own: those of full tiles, and a rest of at least kWorth.
 constexpr int64_t kWorth = kLanes / 2;
 
-// Below this many counters, (neuron, class, coordinate), those of Solo stay in the first-level cache.
-constexpr int64_t kSolo = 512;
-
 template <class Few>
 void run_with(const Job& job, const parity::Item& item, int64_t wide) {
   Arena arena;
@@ -55,7 +52,7 @@ void run_with(const Job& job, const parity::Item& item, int64_t wide) {
 void run_item(const Job& job, const parity::Item& item) {
   const int64_t rest = job.neurons % kLanes;
   const int64_t few = rest < kWorth ? rest : 0;
-  if (few * job.classes * job.n <= kSolo) return run_with<Solo>(job, item, job.neurons - few);
+  if (few * job.classes <= 1) return run_with<Solo>(job, item, job.neurons - few);
   run_with<Sliced>(job, item, job.neurons - few);
 }
 
