@@ -1,6 +1,7 @@
 """What the tests of the simulation share: the command line in process, and one small store."""
 
 import contextlib
+import functools
 import io
 import json
 import os
@@ -15,6 +16,7 @@ import torch
 
 from sim import verbs
 from sim.grid import main
+from sim.plan import theory_of
 from tests.statistics import LEDGER
 
 TINY = (
@@ -60,9 +62,16 @@ def call(*arguments: object) -> Result:
     return Result(code, out.getvalue(), err.getvalue())
 
 
+_theory_of = functools.cache(theory_of)  # a pure function
+
+
 def run_grid(out: Path, *arguments: object, grid: tuple[str, ...] = TINY, figures: bool = False) -> Result:
-    """Run a grid in this process, without workers or progress, and, as they cost most of the time, figures."""
+    """Run a grid in this process, without workers or progress.
+
+    What costs most of the time is saved: figures, unless asked for, and the theory of a cell that was there before.
+    """
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sim.plan.theory_of", _theory_of)
         if not figures:
             patch.setattr(verbs, "_draw", lambda summary, path: path.touch())
         return call("run", *grid, "--workers", 1, "--quiet", "--out", out, *arguments)

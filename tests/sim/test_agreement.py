@@ -346,7 +346,7 @@ def test_without_a_fault_the_dense_samples_are_the_kernels() -> None:
 # Success rates: between the bounds, and near the Gaussian limit.
 
 DELTA = Fraction(1, 10)
-REPLICATES = 1500
+REPLICATES = 800
 
 
 def grid_cell(n: int, k: int, schedule: Schedule, samples: int, q: int | None = None) -> Cell:
@@ -385,14 +385,14 @@ def bounds_of(cell: Cell) -> list[tuple[str, Kind, float]]:
 def check_upper(cell: Cell, samples: float, claim: str) -> None:
     B = min(B for B in record_grid(cell.samples, cell.resolution) if B >= samples)  # noqa: SIM300
     assert_proportion_at_least(
-        successes(cell)[B], REPLICATES, float(1 - DELTA), alternative=0.82, rate=RATE, claim=claim
+        successes(cell)[B], REPLICATES, float(1 - DELTA), alternative=0.79, rate=RATE, claim=claim
     )
 
 
 def check_lower(cell: Cell, samples: float, claim: str) -> None:
     B = max(B for B in record_grid(cell.samples, cell.resolution) if B < samples)  # noqa: SIM300
     assert_proportion_at_most(
-        successes(cell)[B], REPLICATES, float(1 - DELTA), alternative=0.96, rate=RATE, claim=claim
+        successes(cell)[B], REPLICATES, float(1 - DELTA), alternative=0.98, rate=RATE, claim=claim
     )
 
 
@@ -448,7 +448,7 @@ def check_prediction(cell: Cell, predicted: dict[int, float], tolerance: float) 
                 successes(cell)[B],
                 REPLICATES,
                 low,
-                alternative=max(0.0, low - 0.11),
+                alternative=max(0.0, low - 0.15),
                 rate=RATE,
                 claim=f"curve at {B}",
             )
@@ -458,7 +458,7 @@ def check_prediction(cell: Cell, predicted: dict[int, float], tolerance: float) 
                 successes(cell)[B],
                 REPLICATES,
                 high,
-                alternative=min(1.0, high + 0.11),
+                alternative=min(1.0, high + 0.15),
                 rate=RATE,
                 claim=f"curve at {B}",
             )

@@ -53,7 +53,7 @@ for line in sys.stdin:
 """
 
 GRID = (
-    *("--n", "6,9,12", "--k", "2", "--samples", str(1 << 24), "--replicates", "40", "--resolution", "1"),
+    *("--n", "6,9", "--k", "2", "--samples", str(1 << 24), "--replicates", "60", "--resolution", "1"),
     *("--schedule", "cross-entropy,one-shot,progressive"),
 )
 RUN = ("run", *GRID, "--quiet")
@@ -177,7 +177,7 @@ def test_killed_at_ten_random_moments_and_resumed_equals_an_uninterrupted_run(
         assert launcher.wait() == -signal.SIGKILL, "the run ended before it was killed: give it more work"
         counts.append(stored(path))
     assert counts == sorted(counts), "a finished record was lost"
-    assert 0 < counts[-1] < 9 * 40
+    assert 0 < counts[-1] < 6 * 60
     sessions.append(launcher.start(tmp_path, *RUN, "--workers", TWO, "--out", path))
     assert launcher.wait() in (0, 3)
     assert table(path) == uninterrupted
@@ -266,11 +266,6 @@ def test_a_worker_that_dies_is_one_sentence_and_the_run_can_go_on(launcher: Laun
 def run(*arguments: object, **how: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "sim.grid", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, **how)  # type: ignore[call-overload, no-any-return]
-
-
-def test_python_m_sim_grid_is_the_same_command(tiny: Path) -> None:
-    result = run("export", "--out", tiny)
-    assert (result.returncode, result.stdout, result.stderr) == (0, table(tiny), "")
 
 
 def test_a_refusal_of_the_process_exits_2_without_a_traceback(tiny: Path) -> None:
