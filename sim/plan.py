@@ -165,9 +165,9 @@ def _drawn_teachers(cell: Cell, schedule: Progressive, replicates: int) -> Json:
         f"{schedule.teacher_width}, its leakage off the support {'dropped' if projected else 'kept'}.",
         "bounds": [],
         "prediction": _prediction(
-            _first(average, 0.5, cell.samples) if exact else math.inf,
-            _first(average, 0.9, cell.samples) if exact else math.inf,
-            float(np.mean(plateau)) if exact else 0.0,
+            _first(average, 0.5, cell.samples) if exact else math.nan,
+            _first(average, 0.9, cell.samples) if exact else math.nan,
+            float(np.mean(plateau)) if exact else math.nan,
             "Exact population gradients of these very teachers and students, Gaussian noise."
             if exact
             else "No exact population gradient is known for hard labels with leakage: nothing is predicted.",
@@ -216,8 +216,16 @@ def _growth(schedule: Schedule, k: int) -> Json:
 
 
 def _prediction(half: float, high: float, plateau: float, statement: str) -> Json:
-    return {"half": _json(half), "high": _json(high), "plateau": plateau, "statement": statement}
+    """Predicted samples and plateau; NaN, stored as null, where nothing is predicted."""
+    return {
+        "half": _json(half),
+        "high": _json(high),
+        "plateau": None if math.isnan(plateau) else plateau,
+        "statement": statement,
+    }
 
 
-def _json(value: float) -> float | str:
+def _json(value: float) -> float | str | None:
+    if math.isnan(value):
+        return None
     return "inf" if math.isinf(value) else value

@@ -251,6 +251,6 @@ def _slope(samples: dict[int, float], logarithmic: bool) -> float | None:
     return float(np.polyfit(logs, list(samples.values()), 1)[0])
 
 
-def number(value: float | str) -> float:
-    """A number of the stored theory: JSON has no infinity, so it is stored as the text `inf`."""
-    return float(value)
+def number(value: float | str | None) -> float:
+    """A number of the stored theory: JSON has no infinity, so it is the text `inf`; null is NaN, not predicted."""
+    return math.nan if value is None else float(value)

@@ -116,7 +116,9 @@ def _best(summary: CellSummary, kind: str) -> float:
 
 
 def si(value: float | int) -> str:
-    """A number for a table: `850`, `1.2e+07`, `∞`."""
+    """A number for a table: `850`, `1.20e7`, `∞`, and `-` for NaN."""
+    if math.isnan(value):
+        return "-"
     if math.isinf(value):
         return "∞" if value > 0 else "-∞"
     if abs(value) < 10000:

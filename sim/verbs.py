@@ -16,7 +16,7 @@ from sim.progress import Tracker, display_for, duration
 from sim.protocol.registry import protocol_of
 from sim.runner import Unit, check_threads, plan_units, run_units
 from sim.store import Store
-from sim.summary import GridSummary, summarise
+from sim.summary import GridSummary, number, summarise
 from sim.table import as_json as summary_json
 from sim.table import cell_json, print_summary, si
 from theory.verdict import Verdict
@@ -167,8 +167,8 @@ def explain(out: Path, prefix: str, *, as_json: bool) -> int:
         )
     prediction = cell.theory["prediction"]
     print(
-        f"predicted: 50 % at {si(float(prediction['half']))}, {cell.high:.0%} at {si(float(prediction['high']))}, "
-        f"plateau {float(prediction['plateau']):.3f}. {prediction['statement']}"
+        f"predicted: 50 % at {si(number(prediction['half']))}, {cell.high:.0%} at {si(number(prediction['high']))}, "
+        f"plateau {si(number(prediction['plateau']))}. {prediction['statement']}"
     )
     if cell.curve is not None:
         print(f"measured with {cell.replicates} replicates (rate and 95 % interval):")
