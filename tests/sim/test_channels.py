@@ -79,7 +79,7 @@ def test_gradients_are_the_exact_sums_up_to_one_positive_factor(target: Target, 
 def test_gradients_beyond_64_bits_are_python_integers() -> None:
     channels = channels_of(Junta((Fraction(1, 3**20), Fraction(1, 2**40))))
     assert channels.weights == (2**40, 3**20) or channels.weights == (3**20, 2**40)
-    large = 1 << 40
+    large = 1 << 25  # times a weight of 2^40: beyond 64 bits, by little
     sums = torch.tensor([[[[[large, -large]], [[large - 1, 1]]]]])
     gradient = channels.gradient(sums)
     w = channels.weights

@@ -200,8 +200,9 @@ def test_a_folder_and_a_missing_folder_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_second_run_does_no_work_and_changes_no_byte(tiny: Path, tiny_result: Result) -> None:
-    before = tree(tiny.parent)
+    before, touched = tree(tiny.parent), [p.stat().st_mtime_ns for p in tiny.parent.iterdir()]
     result = call("run", *TINY, "--workers", 1, "--out", tiny)
+    assert [p.stat().st_mtime_ns for p in tiny.parent.iterdir()] == touched
     assert result.code == tiny_result.code
     assert result.out == tiny_result.out
     assert "nothing to run: all 6 replicates of 6 cells" in result.err

@@ -190,6 +190,37 @@ def test_killed_at_ten_random_moments_and_resumed_equals_an_uninterrupted_run(
     assert path.read_bytes() == before
 
 
+def processor_seconds(process: int) -> float:
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_workers_end_with_their_driver_even_in_a_unit_that_never_reports(
+    launcher: Launcher, tmp_path: Path
+) -> None:
+    if TWO < 2:
+        pytest.skip("one processor")
+    teacher = (
+        "--schedule",
+        "progressive",
+        "--teacher",
+        "phase-1",
+        "--labels",
+        "hard",
+        "--teacher-width",
+        "8",
+    )
+    grid = ("run", "--n", "9", "--k", "2", *teacher, "--samples", "1e12", "--replicates", "2", "--quiet")
+    session = launcher.start(tmp_path, *grid, "--workers", 2, "--out", "s.sqlite")
+    until(lambda: len(workers_of(session)) == 2, 60, "no workers in a minute")
+    workers = workers_of(session)
+    # Well beyond their imports: in the middle of their units.
+    until(lambda: min(map(processor_seconds, workers)) > 3, 120, "workers do not work")
+    os.kill(session, signal.SIGKILL)
+    assert launcher.wait() == -signal.SIGKILL
+    until(lambda: not alive(session), 5, "a worker outlived its driver")
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_ctrl_c_says_how_to_resume_and_leaves_a_good_store(
     workers: int, launcher: Launcher, tmp_path: Path

@@ -78,12 +78,13 @@ def test_theory_is_brought_up_to_date(path: Path) -> None:
 
 
 def test_nothing_is_written_when_nothing_changes(path: Path) -> None:
-    before = path.read_bytes()
+    before, touched = path.read_bytes(), path.stat().st_mtime_ns
     with Store(path, write=True) as store:
         store.add_cells((cell, THEORY) for cell in CELLS)
         store.add_records(CELLS[0].id, {0: payload(), 5: payload()})
         store.add_cells([])
     assert path.read_bytes() == before
+    assert path.stat().st_mtime_ns == touched
     assert sorted(p.name for p in path.parent.iterdir()) == [path.name]
 
 
