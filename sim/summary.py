@@ -8,8 +8,9 @@ Confidence levels, used everywhere. Intervals that are shown have error 5 %. Ver
 - an upper bound says that B samples fail with probability at most δ. No number of successes proves that at the very
   B where it is close to true, so it is consistent when it is not contradicted and a one-sided error of 5 % excludes
   that B samples fail twice as often, 2δ;
-- a plateau or a slope is contradicted when a 99.9 % interval excludes the predicted one, and consistent otherwise if
-  that interval is narrow enough to tell: 0.45 for success probabilities; for exponents, a 95 % interval at most 1 wide.
+- a plateau or a slope is contradicted when a 99.9 % interval excludes the predicted one (a slope: by more than the
+  prediction's own error), and consistent otherwise if that interval is narrow enough to tell: 0.45 for success
+  probabilities; for exponents, a 95 % interval at most 1 wide.
 
 Everything else is *undecided*.
 """
@@ -26,7 +27,7 @@ from scipy.stats import norm
 from sim.cell import Cell
 from sim.ranges import record_grid
 from sim.store import Store, StoredCell
-from theory.exponents import GrowthFit, fit_exponent, fit_logarithm, log_log_slope
+from theory.exponents import GrowthFit, fit_exponent, fit_logarithm, slope_weights
 from theory.intervals import Crossing, Interval, SuccessCurve
 from theory.verdict import Judgement, Kind, Verdict, combine, judge, judge_exponent
 from theory.walsh import threshold_count
@@ -133,6 +134,9 @@ class GrowthSummary:
         fit: the measured growth: slope of log B against log n, or of B against log n.
         logarithmic: which of the two.
         predicted: the same regression on the predicted samples at the same n, or None.
+        predicted_error: how far the prediction itself may be off: a Gaussian limit at B samples neglects terms of
+            relative order B^(-1/2), so each predicted B is taken as known to a factor 1 ± B^(-1/2) only. An order of
+            magnitude, not a certified bound; it matters where B is below a thousand or so.
         limit: the exponent as n → ∞, or None.
     """
 
@@ -141,6 +145,7 @@ class GrowthSummary:
     fit: GrowthFit
     logarithmic: bool
     predicted: float | None
+    predicted_error: float
     limit: str | None
 
     @cached_property
@@ -154,8 +159,8 @@ class GrowthSummary:
         # The bootstrap is asymptotic, so its interval is carried to the stricter level by the normal law.
         stretch = float(norm.isf(ALPHA_CONTRADICTED / 2) / norm.isf(ALPHA_SHOWN / 2))
         strict = Interval(
-            self.fit.slope - stretch * (self.fit.slope - shown.lower),
-            self.fit.slope + stretch * (shown.upper - self.fit.slope),
+            self.fit.slope - stretch * (self.fit.slope - shown.lower) - self.predicted_error,
+            self.fit.slope + stretch * (shown.upper - self.fit.slope) + self.predicted_error,
             ALPHA_CONTRADICTED,
         )
         # Neighbouring integer exponents must be told apart; a slope against log n has no such unit.
@@ -239,16 +244,19 @@ def _growths(cells: Sequence[CellSummary]) -> Iterable[GrowthSummary]:
         fit = fitter(curves, 0.5, seed=k, alpha=ALPHA_SHOWN, resamples=BOOTSTRAP_RESAMPLES)
         predicted = {s.cell.n: number(s.theory["prediction"]["half"]) for s in group}
         at_used = {n: predicted[n] for n in fit.used}
-        yield GrowthSummary(k, label, fit, logarithmic, _slope(at_used, logarithmic), law["limit"])
+        slope, error = _slope(at_used, logarithmic)
+        yield GrowthSummary(k, label, fit, logarithmic, slope, error, law["limit"])
 
 
-def _slope(samples: dict[int, float], logarithmic: bool) -> float | None:
+def _slope(samples: dict[int, float], logarithmic: bool) -> tuple[float | None, float]:
+    """The regression on predicted samples, and the error of its result if each B is off by a factor 1 ± B^(-1/2)."""
     if len(samples) < 2 or not all(0 < value < math.inf for value in samples.values()):
-        return None
-    if not logarithmic:
-        return log_log_slope(samples)
-    logs = np.log(list(samples))
-    return float(np.polyfit(logs, list(samples.values()), 1)[0])
+        return None, 0.0
+    weights = slope_weights([math.log(n) for n in samples])
+    values = np.array(list(samples.values()))
+    if logarithmic:
+        return float(weights @ values), float(np.abs(weights) @ np.sqrt(values))
+    return float(weights @ np.log(values)), float(np.abs(weights) @ np.log1p(1 / np.sqrt(values)))
 
 
 def number(value: float | str | None) -> float:

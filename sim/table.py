@@ -82,7 +82,7 @@ def _growth_table(growths: tuple[GrowthSummary, ...]) -> Table:
             growth.schedule,
             "B ~ slope · log n" if growth.logarithmic else "B ~ n^slope",
             f"{slope} {_interval(growth.fit.bootstrap)}",
-            "-" if growth.predicted is None else f"{growth.predicted:.3g}",
+            "-" if growth.predicted is None else f"{growth.predicted:.3g} ± {growth.predicted_error:.1g}",
             growth.limit or "-",
             growth.judgement.verdict.value,
         )
@@ -177,6 +177,7 @@ def _growth_json(growth: GrowthSummary) -> dict[str, Any]:
         "n_used": list(growth.fit.used),
         "n_missing": list(growth.fit.missing),
         "predicted": growth.predicted,
+        "predicted_error": growth.predicted_error,
         "limit": growth.limit,
         "verdict": growth.judgement.verdict.value,
         "reason": growth.judgement.reason,
