@@ -82,7 +82,9 @@ def _growth_table(growths: tuple[GrowthSummary, ...]) -> Table:
             growth.schedule,
             "B ~ slope · log n" if growth.logarithmic else "B ~ n^slope",
             f"{slope} {_interval(growth.fit.bootstrap)}",
-            "-" if growth.predicted is None else f"{growth.predicted:.3g} ± {growth.predicted_error:.1g}",
+            "-"
+            if growth.predicted is None
+            else f"{growth.predicted:.3g} ± {float(f'{growth.predicted_error:.1g}'):g}",
             growth.limit or "-",
             growth.judgement.verdict.value,
         )
