@@ -62,7 +62,7 @@ def check_against_enumeration(n, weights, bias, support, target) -> None:
 
 
 @given(st.data())
-@settings(max_examples=150)
+@settings(max_examples=100)
 def test_law_equals_enumeration(data: st.DataObject) -> None:
     n = data.draw(st.integers(1, 7))
     k = data.draw(st.integers(1, min(n, 4)))
@@ -72,8 +72,8 @@ def test_law_equals_enumeration(data: st.DataObject) -> None:
     )
 
 
-@pytest.mark.parametrize(("n", "bias"), [(11, 0), (12, 0), (12, 1), (12, Fraction(-1, 2))])
-def test_law_equals_enumeration_at_larger_dimensions(n: int, bias: Fraction) -> None:
+@pytest.mark.parametrize(("n", "bias"), [(11, 0), (12, 0), (12, 1)])
+def test_law_equals_enumeration_at_larger_dimensions(n: int, bias: int) -> None:
     weights = [1, -1, -1, 1, 1, -1, 1, 1, -1, 1, -1, -1][:n]
     for target in (
         LeakyTeacher(6, Fraction(1, 7), (1, 1, -1, 1, -1, 1)),
