@@ -57,6 +57,8 @@ def write_csv(store: Store, to: Path | None) -> int:
     except BrokenPipeError:
         raise
     except OSError as error:
+        if to is None:
+            raise
         raise SimError(f"table {to} cannot be written: {error.strerror or error}") from error
 
 

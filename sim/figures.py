@@ -70,7 +70,7 @@ def _draw_bounds(axes: Axes, group: Sequence[CellSummary], colour: str) -> None:
 def _draw_points(
     axes: Axes, group: Sequence[CellSummary], colour: str, marker: str, text: str, shift: float
 ) -> None:
-    points, lows, highs, ns = [], [], [], []
+    points, lows, highs, ns, open_ended = [], [], [], [], []
     for cell in group:
         crossing = cell.crossing(cell.high)
         if crossing is None or crossing.estimate is None:
@@ -81,6 +81,11 @@ def _draw_points(
         points.append(crossing.estimate)
         lows.append(max(0.0, crossing.estimate - low))
         highs.append(max(0.0, high - crossing.estimate))
+        open_ended.append(math.isinf(crossing.interval.upper))
+    beyond = [i for i, is_open in enumerate(open_ended) if is_open]
+    if beyond:  # an arrow where the interval has no upper end
+        at, reach = [points[i] for i in beyond], [0.6 * points[i] for i in beyond]
+        axes.errorbar([ns[i] for i in beyond], at, yerr=reach, lolims=True, color=colour, linestyle="none")
     if points:
         axes.errorbar(
             ns, points, yerr=(lows, highs), color=colour, marker=marker, markersize=5, linestyle="none",

@@ -4,6 +4,7 @@ It answers one question: how many samples does each way of teaching need, and do
 """
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -88,7 +89,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_json(run)
 
     for name, text in (
-        ("status", "what is stored and what is missing"),
+        ("status", "what is stored"),
         ("plot", "draw the figure of a store"),
     ):
         sub = verb.add_parser(name, help=text, description=text)
@@ -148,7 +149,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_USAGE
     except BrokenPipeError:
         # The reader of our output has gone (`| head`): nothing is left to say, and nothing to flush.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
+        return EXIT_USAGE
+    except OSError as error:
+        _drop_output()
+        print(f"error: results cannot be written: {error.strerror or error}", file=sys.stderr)
         return EXIT_USAGE
     except KeyboardInterrupt:
         print(
@@ -156,6 +161,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return EXIT_INTERRUPTED
+
+
+def _drop_output() -> None:
+    """Let what is left in the buffer of standard output go nowhere."""
+    with contextlib.suppress(OSError):  # standard output may be no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _dispatch(given: argparse.Namespace) -> int:

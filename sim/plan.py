@@ -161,8 +161,8 @@ def _drawn_teachers(cell: Cell, schedule: Progressive, replicates: int) -> Json:
         return float(np.mean([success(B) for success, _ in models]))
 
     return {
-        "labels": f"The labels are the {schedule.labels} of the exact phase-1 teacher of width "
-        f"{schedule.teacher_width}, its leakage off the support {'dropped' if projected else 'kept'}.",
+        "labels": f"The labels are the {'logits' if schedule.labels == 'logits' else 'signs'} of the exact phase-1 "
+        f"teacher of width {schedule.teacher_width}, its leakage off the support {'dropped' if projected else 'kept'}.",
         "bounds": [],
         "prediction": _prediction(
             _first(average, 0.5, cell.samples) if exact else math.nan,

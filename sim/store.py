@@ -243,6 +243,9 @@ class Store:
         folder = self.path.absolute().parent
         mode = "rw" if self._write or (os.access(self.path, os.W_OK) and os.access(folder, os.W_OK)) else "ro"
         uri = f"{self.path.absolute().as_uri()}?mode={mode}"
+        if mode == "ro" and not os.access(folder, os.W_OK):
+            # SQLite cannot make its -shm file there; a store whose folder is read-only is not being written either.
+            uri += "&immutable=1"
         connection = sqlite3.connect(uri, uri=True, timeout=30)
         if not self._write:
             connection.execute("PRAGMA query_only = ON")

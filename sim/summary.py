@@ -10,7 +10,8 @@ Confidence levels, used everywhere. Intervals that are shown have error 5 %. Ver
   that B samples fail twice as often, 2δ;
 - a plateau or a slope is contradicted when a 99.9 % interval excludes the predicted one (a slope: by more than the
   prediction's own error), and consistent otherwise if that interval is narrow enough to tell: 0.45 for success
-  probabilities; for exponents, a 95 % interval at most 1 wide.
+  probabilities; for exponents, a 95 % interval at most 1 wide; for a logarithm, one that excludes growth
+  proportional to n.
 
 Everything else is *undecided*.
 """
@@ -137,6 +138,7 @@ class GrowthSummary:
         predicted_error: how far the prediction itself may be off: a Gaussian limit at B samples neglects terms of
             relative order B^(-1/2), so each predicted B is taken as known to a factor 1 ± B^(-1/2) only. An order of
             magnitude, not a certified bound; it matters where B is below a thousand or so.
+        linear: the slope against log n if B grew in proportion to n from the predicted one at the smallest n.
         limit: the exponent as n → ∞, or None.
     """
 
@@ -146,6 +148,7 @@ class GrowthSummary:
     logarithmic: bool
     predicted: float | None
     predicted_error: float
+    linear: float | None
     limit: str | None
 
     @cached_property
@@ -163,8 +166,13 @@ class GrowthSummary:
             self.fit.slope + stretch * (shown.upper - self.fit.slope) + self.predicted_error,
             ALPHA_CONTRADICTED,
         )
-        # Neighbouring integer exponents must be told apart; a slope against log n has no such unit.
-        return judge_exponent(strict, self.predicted, math.inf if self.logarithmic else stretch)
+        # Neighbouring integer exponents must be told apart, and a logarithm from growth proportional to n.
+        if not self.logarithmic:
+            return judge_exponent(strict, self.predicted, stretch + 2 * self.predicted_error)
+        if self.linear is not None and shown.upper >= self.linear:
+            reason = f"The interval [{shown.lower:.3g}, {shown.upper:.3g}] does not exclude growth proportional to n."
+            return Judgement(Verdict.UNDECIDED, reason, shown.alpha)
+        return judge_exponent(strict, self.predicted, math.inf)
 
 
 @final
@@ -245,7 +253,8 @@ def _growths(cells: Sequence[CellSummary]) -> Iterable[GrowthSummary]:
         predicted = {s.cell.n: number(s.theory["prediction"]["half"]) for s in group}
         at_used = {n: predicted[n] for n in fit.used}
         slope, error = _slope(at_used, logarithmic)
-        yield GrowthSummary(k, label, fit, logarithmic, slope, error, law["limit"])
+        linear = None if slope is None else _linear_slope(at_used)
+        yield GrowthSummary(k, label, fit, logarithmic, slope, error, linear, law["limit"])
 
 
 def _slope(samples: dict[int, float], logarithmic: bool) -> tuple[float | None, float]:
@@ -257,6 +266,13 @@ def _slope(samples: dict[int, float], logarithmic: bool) -> tuple[float | None, 
     if logarithmic:
         return float(weights @ values), float(np.abs(weights) @ np.sqrt(values))
     return float(weights @ np.log(values)), float(np.abs(weights) @ np.log1p(1 / np.sqrt(values)))
+
+
+def _linear_slope(samples: dict[int, float]) -> float:
+    """Slope against log n of B proportional to n, with the B of the smallest n."""
+    least = min(samples)
+    weights = slope_weights([math.log(n) for n in samples])
+    return float(weights @ np.array([samples[least] * n / least for n in samples]))
 
 
 def number(value: float | str | None) -> float:

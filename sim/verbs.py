@@ -52,6 +52,7 @@ def run(options: GridOptions, out: Path, workers: int, threads: int, *, as_json:
         raise SimError(
             f"store {out} would be overwritten by its figure: give a path that does not end in {out.suffix}"
         )
+    _refuse_unusable(out)
     if not quiet:
         note("computing the bounds of each cell")
     planned = plan(options)
@@ -79,6 +80,16 @@ def _theory_of_all(store: Store, cell: Cell, theory: Json, options: GridOptions)
     if theory["replicates"] == 0 or count <= options.replicates:
         return theory
     return theory_of(cell, options.delta, count)
+
+
+def _refuse_unusable(out: Path) -> None:
+    """Refuse a store that cannot be written before any work; a store that is not there yet is not made."""
+    try:
+        fresh = not out.exists() and out.absolute().parent.is_dir()
+    except OSError:  # for example a name that is too long
+        fresh = False
+    if not fresh:
+        Store(out, write=True).close()
 
 
 def _work(store: Store, units: list[Unit], workers: int, threads: int, *, quiet: bool) -> None:
