@@ -22,7 +22,7 @@ from sim.store import Store
 from tests.sim.conftest import call, run_grid, table
 
 LAUNCHER = """
-import contextlib, functools, io, os, sys
+import contextlib, functools, io, os, signal, sys
 import sim.plan
 from sim import runner, verbs
 from sim.grid import main
@@ -40,6 +40,8 @@ for line in sys.stdin:
     child = os.fork()
     if child == 0:
         os.setsid()
+        # A suite that was started in the background has SIGINT ignored; a run on a terminal has not.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         os.chdir(folder)
         sys.stdin.close()
         for name, fd in (("out", 1), ("err", 2)):
