@@ -1,12 +1,11 @@
 // Python bindings. Knows nanobind and numpy-like arrays, not torch. Arguments are checked by kernels/ops.py;
 // the checks here only keep memory safe.
-#include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
+#include "bindings.h"
+
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
-#include <stdexcept>
 #include <string>
 
 #include "circuit.h"
@@ -16,16 +15,10 @@
 #define PARITY_SOURCE_HASH "unknown"
 #endif
 
-namespace nb = nanobind;
-
 namespace {
 
-template <class T, int Dimensions>
-using Array = nb::ndarray<T, nb::ndim<Dimensions>, nb::c_contig, nb::device::cpu>;
-
-void require(bool condition, const char* what) {
-  if (!condition) throw std::invalid_argument(std::string("parity_kernels: inconsistent argument: ") + what);
-}
+using bindings::Array;
+using bindings::require;
 
 std::vector<parity::Labels> read_tables(const Array<const int8_t, 2>& tables) {
   std::vector<parity::Labels> labels;
@@ -88,10 +81,7 @@ void first_step(uint64_t key, Array<const int64_t, 1> streams, Array<const int8_
   bool finished = false;
   {
     nb::gil_scoped_release release;
-    finished = parity::run_job(job, *level, threads, [] {
-      nb::gil_scoped_acquire acquire;
-      return PyErr_CheckSignals() != 0;
-    });
+    finished = parity::run_job(job, *level, threads, bindings::interrupted);
   }
   if (!finished) throw nb::python_error();
 }
@@ -118,4 +108,5 @@ NB_MODULE(_core, m) {
   m.def("first_step", &first_step, nb::arg("key"), nb::arg("streams"), nb::arg("weights"), nb::arg("q"),
         nb::arg("support"), nb::arg("tables"), nb::arg("records"), nb::arg("start"), nb::arg("probability"),
         nb::arg("alternative"), nb::arg("threads"), nb::arg("level"), nb::arg("sums"), nb::arg("active"));
+  bind_training(m);
 }

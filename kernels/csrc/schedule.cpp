@@ -56,7 +56,7 @@ const std::vector<Level>& levels() {
                 __builtin_cpu_supports("avx512vpopcntdq");
        },
        avx512::run_item},
-      {"avx2", [] { return bool(__builtin_cpu_supports("avx2")); }, avx2::run_item},
+      {"avx2", [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }, avx2::run_item},
 #endif
       {"baseline", [] { return true; }, baseline::run_item},
   };

@@ -1,0 +1,53 @@
+// Vectors of floating-point numbers at this level, written against GCC and Clang vector types.
+#pragma once
+
+#include "simd.h"
+
+namespace PARITY_LEVEL {
+
+template <class F>
+struct Reals {
+  typedef F V __attribute__((vector_size(kBytes), may_alias));
+  static constexpr int kLanes = kBytes / int(sizeof(F));
+};
+
+template <class F>
+using VecOf = typename Reals<F>::V;
+
+template <class F>
+constexpr int kLanesOf = Reals<F>::kLanes;
+
+template <class F>
+PARITY_INLINE VecOf<F> splat_of(F x) { return VecOf<F>{} + x; }
+
+template <class F>
+PARITY_INLINE VecOf<F>& at(F* p) { return *reinterpret_cast<VecOf<F>*>(p); }
+template <class F>
+PARITY_INLINE const VecOf<F>& at(const F* p) { return *reinterpret_cast<const VecOf<F>*>(p); }
+
+// max(x, 0), and NaN for NaN, so that a run that diverged does not look alive.
+template <class F>
+PARITY_INLINE VecOf<F> relu(VecOf<F> x) {
+  const VecOf<F> none{};
+  return none > x ? none : x;
+}
+
+// where h > 0: x, else 0
+template <class F>
+PARITY_INLINE VecOf<F> where_active(VecOf<F> h, VecOf<F> x) {
+  const VecOf<F> none{};
+  return h > none ? x : none;
+}
+
+// Sum of the lanes, by halves.
+template <class F>
+PARITY_INLINE F sum_lanes(VecOf<F> v) {
+  F lanes[kLanesOf<F>];
+  std::memcpy(lanes, &v, sizeof v);
+  for (int half = kLanesOf<F> / 2; half > 0; half /= 2) {
+    for (int i = 0; i < half; ++i) lanes[i] += lanes[i + half];
+  }
+  return lanes[0];
+}
+
+}  // namespace PARITY_LEVEL
