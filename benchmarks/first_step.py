@@ -14,24 +14,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
 import kernels
+from benchmarks.side_by_side import Contender, interleave, markdown, memory
 
 N = (50, 100, 200)
 PEER_SHAPES = ((64, 4096), (64, 16384), (256, 4096), (1024, 4096))  # neurons, samples at once
-
-
-@dataclass(frozen=True)
-class Contender:
-    """Something to time: `run` handles `work` pairs of a sample and a neuron."""
-
-    name: str
-    run: Callable[[], object]
-    work: int
 
 
 def problem(n: int, neurons: int, streams: int = 1, k: int = 4) -> dict[str, torch.Tensor]:
@@ -76,37 +66,14 @@ def peer(n: int, neurons: int, chunk: int) -> Contender:
     return Contender(f"fp32 GEMM, m = {neurons}, {chunk} samples", run, chunk * neurons)
 
 
-def interleave(
-    contenders: list[Contender], rounds: int, clock: Callable[[], float] = time.perf_counter
-) -> list[list[float]]:
-    """Nanoseconds per sample and neuron of each contender in each round."""
-    times: list[list[float]] = [[] for _ in contenders]
-    for contender in contenders:
-        contender.run()
-    for _ in range(rounds):
-        for contender, results in zip(contenders, times, strict=True):
-            start = clock()
-            contender.run()
-            results.append((clock() - start) / contender.work * 1e9)
-    return times
-
-
 def peak_megabytes(n: int, neurons: int, samples: int, threads: int) -> float:
     """How far the op raises a fresh process's memory at its peak, its arguments and results included (Linux)."""
     script = (
-        "from benchmarks.first_step import ours, memory; ours(8, 2, 100).run(); before = memory(reset=True);"
+        "from benchmarks.first_step import ours; from benchmarks.side_by_side import memory; ours(8, 2, 100).run(); before = memory(reset=True);"
         f"ours({n}, {neurons}, {samples}, threads={threads}).run(); print(memory() - before)"
     )
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     return int(done.stdout) / 1e6
-
-
-def memory(*, reset: bool = False) -> int:
-    """The process's peak memory in bytes; reset: let the peak start anew from what is in use."""
-    if reset:
-        Path("/proc/self/clear_refs").write_text("5")
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
 
 def against_peer(
@@ -184,16 +151,6 @@ def memory_table() -> list[dict[str, object]]:
         {"n": n, "m": m, "samples": samples, "threads": 2, "MB": peak_megabytes(n, m, samples, 2)}
         for n, m, samples in ((200, 1, 10**6), (200, 1, 10**9), (200, 1024, 10**5), (200, 1024, 3 * 10**6))
     ]
-
-
-def markdown(rows: list[dict[str, object]]) -> str:
-    """A table of rows with equal keys."""
-
-    def text(value: object) -> str:
-        return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-    lines = ["| " + " | ".join(rows[0]) + " |", "|" + " --- |" * len(rows[0])]
-    return "\n".join(lines + ["| " + " | ".join(text(v) for v in row.values()) + " |" for row in rows])
 
 
 def main() -> None:

@@ -11,7 +11,8 @@ import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
 import kernels
-from benchmarks.first_step import PEER_SHAPES, N, interleave, ours, peak_megabytes, peer
+from benchmarks.first_step import PEER_SHAPES, N, ours, peak_megabytes, peer
+from benchmarks.side_by_side import interleave
 
 pytestmark = pytest.mark.skipif(not kernels.status().levels, reason="the extension is not built")
 

@@ -14,7 +14,7 @@ PROJECT = "parity-kernels"
 
 @dataclass(frozen=True)
 class Status:
-    """What computes :func:`kernels.first_step` for tensors on the CPU.
+    """What computes the package's ops for tensors on the CPU.
 
     Attributes:
         live: name of the implementation that ``implementation="auto"`` uses: an instruction-set level of
@@ -85,7 +85,7 @@ def core() -> ModuleType | None:
 
 
 def status() -> Status:
-    """Which implementation of :func:`kernels.first_step` is live on the CPU, and why.
+    """Which implementation of the ops is live on the CPU, and why.
 
     >>> status().live in ("avx512", "avx2", "baseline", "reference")
     True

@@ -4,7 +4,6 @@ The PyTorch reference is registered for every device; where the extension loads,
 tensors.
 """
 
-import itertools
 from typing import NamedTuple
 
 import torch
@@ -12,13 +11,21 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from kernels import _load
-from kernels.errors import KernelUnavailableError, KernelValueError
+from kernels.checks import (
+    MAX_N,
+    check_devices,
+    check_key,
+    check_support,
+    check_tensor,
+    check_threads,
+    choose,
+    first_bad,
+)
+from kernels.errors import KernelValueError
 from kernels.randomness import MAX_SAMPLES, MAX_STREAM, signed
 from kernels.reference import first_step_reference
 
-MAX_N = 4095
 MAX_K = 10
-_IMPLEMENTATIONS = ("auto", "reference", "native", "baseline", "avx2", "avx512")
 
 
 class FirstStepSums(NamedTuple):
@@ -126,48 +133,14 @@ if _load.core() is not None:
     torch.library.impl("parity_kernels::first_step", "CPU")(_first_step_native)
 
 
-def _check_tensor(
-    name: str, value: object, dtypes: tuple[torch.dtype, ...], shape: tuple[object, ...]
-) -> Tensor:
-    """``shape`` holds sizes that must match, or letters for free ones."""
-    if not isinstance(value, Tensor):
-        raise KernelValueError(f"{name} is a {type(value).__name__}, but must be a torch tensor.")
-    if value.dtype not in dtypes:
-        allowed = " or ".join(str(dtype) for dtype in dtypes)
-        raise KernelValueError(f"{name} has dtype {value.dtype}, but must be {allowed}.")
-    fits = value.dim() == len(shape) and all(
-        not isinstance(want, int) or have == want for have, want in zip(value.shape, shape, strict=True)
-    )
-    if not fits:
-        wanted = ", ".join(str(size) for size in shape)
-        raise KernelValueError(f"{name} has shape {list(value.shape)}, but must have shape [{wanted}].")
-    return value
-
-
-def _first_bad(bad: Tensor) -> tuple[int, ...] | None:
-    where = bad.nonzero()
-    return tuple(where[0].tolist()) if where.numel() else None
-
-
 def _check_tables(name: str, value: object, classes: object, k: int) -> Tensor:
-    tables = _check_tensor(name, value, (torch.int8,), (classes, 2**k))
+    tables = check_tensor(name, value, (torch.int8,), (classes, 2**k))
     if tables.shape[0] < 1:
         raise KernelValueError(f"{name} has shape {list(tables.shape)}, but needs at least one class.")
-    at = _first_bad((tables > 1) | (tables < -1))
+    at = first_bad((tables > 1) | (tables < -1))
     if at is not None:
         raise KernelValueError(f"{name}{list(at)} is {int(tables[at])}, but entries must be -1, 0 or 1.")
     return tables
-
-
-def _check_support(support: Tensor, n: int) -> None:
-    k = support.numel()
-    if k > n or k > MAX_K:
-        raise KernelValueError(
-            f"support has k = {k} coordinates, but may have at most min(n, {MAX_K}) = {min(n, MAX_K)}."
-        )
-    values = support.tolist()
-    if any(not 0 <= i < n for i in values) or any(b <= a for a, b in itertools.pairwise(values)):
-        raise KernelValueError(f"support is {values}, but must be strictly increasing in [0, {n - 1}].")
 
 
 def _check_records(records: Tensor, start: int) -> None:
@@ -177,7 +150,7 @@ def _check_records(records: Tensor, start: int) -> None:
         raise KernelValueError(f"start is {start}, but must be in [0, {MAX_SAMPLES}).")
     if int(records[0]) <= start:
         raise KernelValueError(f"records begins with {int(records[0])}, but must be above start = {start}.")
-    at = _first_bad(records[1:] <= records[:-1])
+    at = first_bad(records[1:] <= records[:-1])
     if at is not None:
         before, after = int(records[at[0]]), int(records[at[0] + 1])
         raise KernelValueError(f"records has {after} after {before}, but must be strictly increasing.")
@@ -193,41 +166,15 @@ def _check_neurons(streams: Tensor, weights: Tensor, q: Tensor) -> None:
         raise KernelValueError(f"weights has shape {list(weights.shape)}, but needs a stream and a neuron.")
     if not 1 <= n <= MAX_N:
         raise KernelValueError(f"weights has n = {n} coordinates, but 1 <= n <= {MAX_N} must hold.")
-    at = _first_bad(streams < 0)
+    at = first_bad(streams < 0)
     if at is not None:
         raise KernelValueError(f"streams{list(at)} is {int(streams[at])}, but must be in [0, {MAX_STREAM}].")
-    at = _first_bad((weights != 1) & (weights != -1))
+    at = first_bad((weights != 1) & (weights != -1))
     if at is not None:
         raise KernelValueError(f"weights{list(at)} is {int(weights[at])}, but entries must be -1 or 1.")
-    at = _first_bad((q < -1) | (q > n))
+    at = first_bad((q < -1) | (q > n))
     if at is not None:
         raise KernelValueError(f"q{list(at)} is {int(q[at])}, but must be in [-1, n] = [-1, {n}].")
-
-
-def _choose(implementation: str, device: torch.device) -> str:
-    """A level of the extension, or ``"reference"``."""
-    if implementation not in _IMPLEMENTATIONS:
-        allowed = ", ".join(_IMPLEMENTATIONS)
-        raise KernelValueError(f"implementation is {implementation!r}, but must be one of {allowed}.")
-    status = _load.status()
-    if implementation == "reference" or (implementation == "auto" and device.type != "cpu"):
-        return "reference"
-    if implementation == "auto":
-        return status.live
-    if device.type != "cpu":
-        raise KernelUnavailableError(
-            f"implementation {implementation!r} runs on the CPU only, but weights are on {device};"
-            " use 'auto' or 'reference'."
-        )
-    if _load.core() is None:
-        raise KernelUnavailableError(f"implementation {implementation!r} is not available: {status.reason}")
-    if implementation == "native":
-        return status.live
-    if implementation not in status.levels:
-        raise KernelUnavailableError(
-            f"implementation {implementation!r} does not run here, but {', '.join(status.levels)} can."
-        )
-    return implementation
 
 
 def first_step(
@@ -288,19 +235,17 @@ def first_step(
     >>> result.sums.shape
     torch.Size([2, 1, 1, 1, 3])
     """
-    if not isinstance(key, int) or not 0 <= key < 1 << 64:
-        raise KernelValueError(f"key is {key!r}, but must be an integer in [0, 2^64).")
-    if not isinstance(threads, int) or threads < 1:
-        raise KernelValueError(f"threads is {threads!r}, but must be an integer of at least 1.")
-    weights = _check_tensor("weights", weights, (torch.int8,), ("R", "m", "n"))
+    check_key(key)
+    check_threads(threads)
+    weights = check_tensor("weights", weights, (torch.int8,), ("R", "m", "n"))
     count, neurons, n = weights.shape
-    streams = _check_tensor("streams", streams, (torch.int64,), (count,))
-    q = _check_tensor("q", q, (torch.int32, torch.int64), (count, neurons)).to(torch.int64)
+    streams = check_tensor("streams", streams, (torch.int64,), (count,))
+    q = check_tensor("q", q, (torch.int32, torch.int64), (count, neurons)).to(torch.int64)
     _check_neurons(streams, weights, q)
-    support = _check_tensor("support", support, (torch.int64,), ("k",))
-    _check_support(support, n)
+    support = check_tensor("support", support, (torch.int64,), ("k",))
+    check_support(support, n, MAX_K)
     tables = _check_tables("tables", tables, "C", support.numel())
-    records = _check_tensor("records", records, (torch.int64,), ("P",))
+    records = check_tensor("records", records, (torch.int64,), ("P",))
     _check_records(records, start)
     probability, alternative = 0, None
     if mixture is not None:
@@ -310,21 +255,20 @@ def first_step(
                 f"mixture has probability {probability!r}, but it must be an integer in [0, 2^64]."
             )
         alternative = _check_tables("the mixture's table", mixture[1], tables.shape[0], support.numel())
-    for name, tensor in {
+    others = {
         "streams": streams,
         "q": q,
         "support": support,
         "tables": tables,
         "records": records,
         "the mixture": alternative,
-    }.items():
-        if tensor is not None and tensor.device != weights.device:
-            raise KernelValueError(f"{name} is on {tensor.device}, but weights are on {weights.device}.")
+    }
+    check_devices(others, "weights are", weights.device)
     if alternative is not None and probability == 1 << 64:
         tables, alternative = alternative, None
     elif probability == 0:
         alternative = None
-    level = _choose(implementation, weights.device)
+    level = choose(implementation, weights.device, "first_step")
     if level == "reference":
         sums, active = first_step_reference(
             key, streams, weights, q, support, tables, records, start, probability, alternative
