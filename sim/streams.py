@@ -1,7 +1,7 @@
-"""Named streams of randomness: each use of chance in a cell has a key of its own.
+"""Named streams of randomness: each use of chance in a cell, or in a task, has a key of its own.
 
-A key is the first 64 bits of the SHA-256 of (cell id, name); the replicate's number selects the stream under
-that key. So each replicate can be replayed alone, and no stream of one name or cell meets another's.
+A key is the first 64 bits of the SHA-256 of (id of the cell or task, name); the replicate's number selects the
+stream under that key. So each replicate can be replayed alone, and no stream of one name or cell meets another's.
 """
 
 import hashlib
@@ -9,7 +9,18 @@ import json
 
 from kernels import draw_integers
 
-NAMES = ("support", "initialisation", "teacher weights", "teacher biases", "data")
+NAMES = (
+    "support",
+    "initialisation",
+    "teacher weights",
+    "teacher biases",
+    "data",
+    "teacher initialisation",
+    "teacher data",
+    "student data",
+    "evaluation",
+    "probe",
+)
 
 
 def key(cell_id: str, name: str) -> int:
