@@ -2,18 +2,38 @@
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont
+from matplotlib.ft2font import FT2Font
 
 from sim.summary import CellSummary, GridSummary, number
 
 # Okabe and Ito's palette: told apart with every kind of colour vision. Markers differ too.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+
+
+def plain_text(text: str, length: int = 60) -> str:
+    """Any text as one line that is drawn as it is: no formulas, no glyphs that the font lacks, not hidden, not long."""
+    known = _glyphs()
+    line = " ".join(
+        "".join(c if c.isprintable() and ord(c) in known else " ?"[c.isprintable()] for c in text).split()
+    )
+    if len(line) > length:
+        line = line[: length - 1] + "…"
+    # A legend leaves out labels that begin with an underscore.
+    return (" " + line if line.startswith("_") else line).replace("$", r"\$") or "(no name)"
+
+
+@cache
+def _glyphs() -> frozenset[int]:
+    return frozenset(FT2Font(findfont(FontProperties())).get_charmap())
 
 
 def draw_samples(axes: Axes, cells: Sequence[CellSummary], growth: dict[str, str]) -> None:
