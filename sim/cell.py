@@ -3,11 +3,13 @@
 import functools
 import hashlib
 import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
 from sim.errors import SimError
-from sim.schedule import Schedule, schedule_from_spec
+from sim.schedule import Schedule
 
 MAX_N = 4095
 MAX_K = 10
@@ -15,20 +17,84 @@ MAX_SAMPLES = 2**43
 MAX_SEED = 2**63 - 1
 
 
-@final
-@dataclass(frozen=True)
-class Cell:
-    """One point of a grid.
+class Cell(ABC):
+    """One point of a grid: its protocol, and all that changes its outcome.
+
+    Concrete cells are frozen dataclasses, one class a protocol.
 
     Attributes:
         protocol: name and version of the experiment, for example `first-step/1`.
         n: dimension, 1 to 4095.
         k: size of the support, 1 to min(n, 10).
+        seed: 0 to 2^63 − 1.
+    """
+
+    protocol: str
+    n: int
+    k: int
+    seed: int
+
+    @abstractmethod
+    def spec(self) -> dict[str, Any]:
+        """All that changes the outcome, as JSON values; `protocol` among them."""
+
+    @abstractmethod
+    def label(self) -> str:
+        """One line for people."""
+
+    @property
+    @abstractmethod
+    def horizon(self) -> int:
+        """Samples that one replicate takes."""
+
+    @property
+    @abstractmethod
+    def series(self) -> str:
+        """What is listed and drawn together: the label of the schedule and whatever else sets it apart but n and k."""
+
+    @functools.cached_property
+    def id(self) -> str:
+        """SHA-256 of the canonical JSON of `spec()`, 64 hexadecimal digits."""
+        return hashlib.sha256(canonical_json(self.spec()).encode()).hexdigest()
+
+    def json(self) -> dict[str, Any]:
+        """The cell for other programs: id, label and `spec()`."""
+        return {"id": self.id, "label": self.label(), **self.spec()}
+
+    @property
+    def order(self) -> tuple[str, int, str, int, str]:
+        """Where the cell stands in a list: protocol, k, series, n, id."""
+        return self.protocol, self.k, self.series, self.n, self.id
+
+    @staticmethod
+    def from_spec(spec: Mapping[str, Any]) -> "Cell":
+        """The cell whose `spec()` this is, of the class of its protocol.
+
+        Raises:
+            SimError: the specification does not describe a cell, or its protocol is not known here.
+        """
+        from sim.protocol.registry import protocol_named  # which imports all kinds of cells
+
+        try:
+            return protocol_named(spec["protocol"]).cell_from_spec(spec)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            if isinstance(error, SimError):
+                raise
+            reason = str(error).partition("\n")[0]
+            raise SimError(f"cell {canonical_json(spec)} cannot be read: {reason}") from error
+
+
+@final
+@dataclass(frozen=True)
+class FirstStepCell(Cell):
+    """A cell of the first-step protocol.
+
+    Attributes:
+        protocol, n, k, seed: as in every cell.
         q: a neuron is active iff at most q of its w_i x_i are −1 (all that matters of the bias), −1 to n.
         schedule: what supervises the student.
         samples: the horizon: success is recorded at sample counts up to this one.
         resolution: recorded sample counts per doubling, 1 to 16.
-        seed: 0 to 2^63 − 1.
     """
 
     protocol: str
@@ -51,7 +117,7 @@ class Cell:
         check_seed(self.seed)
 
     def spec(self) -> dict[str, Any]:
-        """All that changes the outcome, as JSON values."""
+        """All fields."""
         return {
             "protocol": self.protocol,
             "n": self.n,
@@ -63,28 +129,19 @@ class Cell:
             "seed": self.seed,
         }
 
-    @functools.cached_property
-    def id(self) -> str:
-        """SHA-256 of the canonical JSON of `spec()`, 64 hexadecimal digits."""
-        return hashlib.sha256(canonical_json(self.spec()).encode()).hexdigest()
+    @property
+    def horizon(self) -> int:
+        """The field `samples`."""
+        return self.samples
+
+    @property
+    def series(self) -> str:
+        """The schedule's label."""
+        return self.schedule.label()
 
     def label(self) -> str:
-        """One line for people."""
+        """For example `n=50 k=4 one-shot c=2`."""
         return f"n={self.n} k={self.k} {self.schedule.label()}"
-
-    @staticmethod
-    def from_spec(spec: dict[str, Any]) -> "Cell":
-        """The cell whose `spec()` this is.
-
-        Raises:
-            SimError: the specification does not describe a cell.
-        """
-        try:
-            fields = dict(spec)
-            schedule = schedule_from_spec(fields.pop("schedule"))
-            return Cell(schedule=schedule, **fields)
-        except (KeyError, TypeError) as error:
-            raise SimError(f"cell {canonical_json(spec)} cannot be read: {error}") from error
 
 
 def canonical_json(value: Any) -> str:

@@ -13,15 +13,17 @@ from typing import NoReturn
 
 from sim import verbs
 from sim.errors import SimError
-from sim.options import GridOptions
+from sim.online.grammar import SCHEDULE_HELP
+from sim.protocol.base import Options
 from sim.protocol.registry import PROTOCOLS
-from sim.ranges import parse_number, parse_range
+from sim.rates import GRAMMAR as RATE_HELP
 from sim.runner import check_threads, worker_count
 from sim.schedule import LABELS, SCHEDULES, TEACHERS
 from theory.errors import TheoryError
 
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
+EXIT_PIPE = 141  # as a shell shows a process that SIGPIPE ended
 DEFAULT_STORE = "grid.sqlite"
 
 
@@ -37,49 +39,25 @@ def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="python -m sim.grid",
         description="How many samples does each way of teaching need, and does theory say so?",
-        epilog="Exit codes: 0 done and consistent; 1 a bound is contradicted; 2 usage; 3 undecided or incomplete; "
-        "130 interrupted.",
+        epilog="Exit codes: 0 done and consistent; 1 a bound is contradicted; 2 usage; 3 undecided, incomplete or "
+        "diverged; 130 interrupted; 141 the reader of the output went away.",
     )
     verb = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_Parser)
-
     run = verb.add_parser(
         "run",
         help="run a grid (the default verb)",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Run a grid and hold it against theory.\n\n"
-        "Ranges: 50..200 (default step 50 for --n, 1 otherwise), 50..200:10, 50,100,200; both ends are included.",
+        description="Run a grid: the product of all values given.\n\n"
+        "Ranges: 50..200 (default step 50 for --n, 1 otherwise), 50..200:10, 50,100,200; both ends are included.\n"
+        "Protocol first-step: one large-batch step of single neurons, held against theory.\n"
+        "Protocol online: networks trained one step a sample, by the parity itself or by a trained teacher.\n\n"
+        f"{SCHEDULE_HELP}\n\n"
+        "Checkpoints and states of protocol online are kept beside the store (grid.sqlite: grid.artifacts/), so that\n"
+        "a run goes on where it was stopped and another grid finds its teachers; it may be deleted at any time.",
     )
-    what = run.add_argument_group("what is run")
-    what.add_argument("--n", default="50..200", help="dimensions (default 50..200)")
-    what.add_argument("--k", default="2,4", help="support sizes (default 2,4)")
-    what.add_argument(
-        "--protocol", default="first-step", help=f"one of {', '.join(PROTOCOLS)} (default first-step)"
-    )
-    what.add_argument(
-        "--schedule",
-        default="cross-entropy,one-shot,progressive",
-        help=f"some of {','.join(SCHEDULES)} (default cross-entropy,one-shot,progressive)",
-    )
-    what.add_argument("--labels", help=f"{' or '.join(LABELS)} (default: one-shot hard, progressive logits)")
-    what.add_argument("--teacher", help=f"intermediate teacher: {', '.join(TEACHERS)} (default equal)")
-    what.add_argument("--teacher-width", type=int, help="neurons of a phase-1 teacher (default 256)")
-    what.add_argument(
-        "--teacher-error",
-        help="one-shot teacher errs with probability n^-c: exponents c, or inf (default k/2)",
-    )
-    what.add_argument("--degree", type=int, help="degree of the low-degree curriculum (default 1)")
-    what.add_argument(
-        "--bias", default="0", help="bias of the neurons, or best: the one with the largest gap (default 0)"
-    )
-    what.add_argument("--replicates", type=int, default=64, help="students of each cell (default 64)")
-    what.add_argument(
-        "--delta", type=float, default=0.1, help="failure probability of the bounds (default 0.1)"
-    )
-    what.add_argument("--samples", help="horizon of every cell, such as 1e6 (default: what the bounds ask)")
-    what.add_argument(
-        "--resolution", type=int, default=2, help="recorded sample counts per doubling (default 2)"
-    )
-    what.add_argument("--seed", type=int, default=0, help="seed (default 0)")
+    _add_grid(run)
+    _add_first_step(run)
+    _add_online(run)
     how = run.add_argument_group("how it is run; none of these changes a result")
     how.add_argument("--workers", type=int, help="worker processes (default: one a processor)")
     how.add_argument("--threads", type=int, default=1, help="threads of each worker (default 1)")
@@ -87,7 +65,72 @@ def build_parser() -> argparse.ArgumentParser:
     how.add_argument("--quiet", action="store_true", help="no progress")
     _add_store(run)
     _add_json(run)
+    _add_verbs(verb)
+    return parser
 
+
+def _add_grid(run: argparse.ArgumentParser) -> None:
+    """Options of every protocol. None stands for what was not given: defaults differ."""
+    what = run.add_argument_group("what is run, in every protocol")
+    what.add_argument("--protocol", default=verbs.DEFAULT_PROTOCOL, help="first-step (default) or online")
+    what.add_argument("--n", help="dimensions (default 50..200; online 50)")
+    what.add_argument("--k", help="support sizes (default 2,4; online 4)")
+    what.add_argument(
+        "--schedule",
+        help=f"some of {','.join(SCHEDULES)}; online: see above (default cross-entropy,one-shot,progressive)",
+    )
+    what.add_argument("--replicates", type=int, help="students of each cell (default 64; online 6)")
+    what.add_argument("--seed", help="seed (default 0); online: seeds, such as 0,1,2")
+    what.add_argument(
+        "--teacher-width",
+        help="neurons of a phase-1 teacher (default 256); online: teacher widths (default 5000)",
+    )
+
+
+def _add_first_step(run: argparse.ArgumentParser) -> None:
+    what = run.add_argument_group("protocol first-step only")
+    what.add_argument("--labels", help=f"{' or '.join(LABELS)} (default: one-shot hard, progressive logits)")
+    what.add_argument("--teacher", help=f"intermediate teacher: {', '.join(TEACHERS)} (default equal)")
+    what.add_argument(
+        "--teacher-error",
+        help="one-shot teacher errs with probability n^-c: exponents c, or inf (default k/2)",
+    )
+    what.add_argument("--degree", type=int, help="degree of the low-degree curriculum (default 1)")
+    what.add_argument("--bias", help="bias of the neurons, or best: the one with the largest gap (default 0)")
+    what.add_argument("--delta", type=float, help="failure probability of the bounds (default 0.1)")
+    what.add_argument("--samples", help="horizon of every cell, such as 1e6 (default: what the bounds ask)")
+    what.add_argument("--resolution", type=int, help="recorded sample counts per doubling (default 2)")
+
+
+def _add_online(run: argparse.ArgumentParser) -> None:
+    what = run.add_argument_group("protocol online only")
+    what.add_argument("--width", help="widths of the students (default 100)")
+    what.add_argument("--lr", help=f"learning rates of the students: {RATE_HELP} (default 0.01)")
+    what.add_argument("--teacher-lr", help="learning rates of the teachers, the same way (default 0.01)")
+    what.add_argument(
+        "--temperature", help="temperatures of the teacher's labels; 0 or hard: its sign (default 1)"
+    )
+    what.add_argument("--mix", help="weights of the true labels in the teacher's, 0 to 1 (default 0)")
+    what.add_argument(
+        "--checkpoints",
+        help="teacher steps between the checkpoints of progressive and till-saturate (default 10000)",
+    )
+    what.add_argument("--steps", help="steps of the students, such as 4e5 (default 400000)")
+    what.add_argument("--teacher-steps", help="steps of the teachers (default 400000)")
+    what.add_argument("--batch", type=int, help="samples a step, of teachers and students (default 1)")
+    what.add_argument("--init", help="students' initialisation: torch-default (default) or symmetric")
+    what.add_argument("--teacher-init", help="teachers' initialisation, the same way")
+    what.add_argument(
+        "--log-every",
+        help="steps between points of the curves, and checkpoints of the teacher: up to 10000 or a multiple of it "
+        "(default 10000); training is cut into calls of as many steps, at most 10000, and rounding depends on that",
+    )
+    what.add_argument(
+        "--device", help="cpu (default: the compiled code) or cuda (PyTorch); rounding depends on it"
+    )
+
+
+def _add_verbs(verb: "argparse._SubParsersAction[_Parser]") -> None:
     for name, text in (
         ("status", "what is stored"),
         ("plot", "draw the figure of a store"),
@@ -100,11 +143,17 @@ def build_parser() -> argparse.ArgumentParser:
             sub.add_argument(
                 "--figure", type=Path, help="PNG or SVG file (default: PNG and SVG beside the store)"
             )
+            _add_protocol(sub)
     explain = verb.add_parser("explain", help="all about one cell")
     explain.add_argument("cell", help="start of a cell's id, as status shows it")
     _add_store(explain)
     _add_json(explain)
-    replay = verb.add_parser("replay", help="run one replicate again and compare")
+    replay = verb.add_parser(
+        "replay",
+        help="run one replicate again and compare",
+        description="Run one replicate again and compare. An online student needs its teacher trained again: that "
+        "takes as long as it took.",
+    )
     replay.add_argument("cell", help="start of a cell's id")
     replay.add_argument("--replicate", type=int, required=True, help="its number, from 0")
     replay.add_argument("--threads", type=int, default=1, help="threads (default 1)")
@@ -112,28 +161,28 @@ def build_parser() -> argparse.ArgumentParser:
     merge = verb.add_parser("merge", help="add the cells and records of stores to --out")
     merge.add_argument("stores", type=Path, nargs="+", metavar="STORE")
     merge.add_argument("--out", type=Path, required=True, help="store that receives them; may exist")
-    export = verb.add_parser("export", help="write the success table: one row a (cell, replicate, samples)")
+    export = verb.add_parser("export", help="write the table of all records: a row a point of a curve")
     export.add_argument(
         "--format", choices=("csv", "parquet"), default="csv", help="csv (default) or parquet"
     )
     export.add_argument("--to", type=Path, help="file (default: standard output for csv)")
+    _add_protocol(export)
     _add_store(export)
     verify = verb.add_parser("verify", help="check a store: identities, theory, and replicates run again")
     verify.add_argument(
         "--replicates", type=int, default=1, help="replicates of each cell to run again (default 1)"
     )
     verify.add_argument(
-        "--seconds", type=float, default=10.0, help="skip replicates expected to take longer (default 10)"
+        "--seconds", type=float, default=10.0, help="skip what is expected to take longer (default 10)"
     )
     _add_store(verify)
-    return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code.
 
-    0 done and consistent; 1 a bound is contradicted or a check failed; 2 usage; 3 undecided or incomplete;
-    130 interrupted.
+    0 done and consistent; 1 a bound is contradicted or a check failed; 2 usage; 3 undecided, incomplete or diverged;
+    130 interrupted; 141 the reader of the output went away.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     parser = build_parser()
@@ -150,7 +199,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # The reader of our output has gone (`| head`): nothing is left to say, and nothing to flush.
         _drop_output()
-        return EXIT_USAGE
+        return EXIT_PIPE
     except OSError as error:
         _drop_output()
         print(f"error: results cannot be written: {error.strerror or error}", file=sys.stderr)
@@ -183,7 +232,7 @@ def _dispatch(given: argparse.Namespace) -> int:
         case "status":
             return verbs.status(given.out, as_json=given.json)
         case "plot":
-            return verbs.plot(given.out, given.figure)
+            return verbs.plot(given.out, given.figure, given.protocol)
         case "explain":
             return verbs.explain(given.out, given.cell, as_json=given.json)
         case "replay":
@@ -191,45 +240,35 @@ def _dispatch(given: argparse.Namespace) -> int:
         case "merge":
             return verbs.merge(given.stores, given.out)
         case "export":
-            return verbs.export(given.out, given.format, given.to)
+            return verbs.export(given.out, given.format, given.to, given.protocol)
         case _:
             return verbs.verify(given.out, given.replicates, given.seconds)
 
 
-def _options(given: argparse.Namespace) -> GridOptions:
-    return GridOptions(
-        n=parse_range(given.n, "--n", default_step=50),
-        k=parse_range(given.k, "--k"),
-        protocol=given.protocol,
-        schedules=_list(given.schedule, "--schedule"),
-        labels=given.labels,
-        teacher=given.teacher,
-        teacher_width=given.teacher_width,
-        teacher_errors=None if given.teacher_error is None else _list(given.teacher_error, "--teacher-error"),
-        degree=given.degree,
-        bias=None
-        if given.bias == "best"
-        else parse_number(given.bias, "--bias", "give one such as 0, 1/2 or best"),
-        replicates=given.replicates,
-        delta=given.delta,
-        samples=None if given.samples is None else _count(given.samples, "--samples"),
-        resolution=given.resolution,
-        seed=given.seed,
+def _options(given: argparse.Namespace) -> Options:
+    """The options of the protocol.
+
+    Raises:
+        SimError: an option is given that the protocol does not read, or a value is not allowed.
+    """
+    protocol = PROTOCOLS.get(given.protocol)
+    if protocol is None:
+        raise SimError(f"protocol {given.protocol!r} is unknown: use one of {', '.join(PROTOCOLS)}")
+    for name in sorted({flag for other in PROTOCOLS.values() for flag in other.flags} - {*protocol.flags}):
+        value = getattr(given, name)
+        if value is not None:
+            readers = ", ".join(other.name for other in PROTOCOLS.values() if name in other.flags)
+            raise SimError(
+                f"--{name.replace('_', '-')} {value} has no effect under protocol {protocol.name}: "
+                f"it is for protocol {readers}"
+            )
+    return protocol.options(given)
+
+
+def _add_protocol(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--protocol", choices=tuple(PROTOCOLS), help="which, where the store has cells of several"
     )
-
-
-def _list(text: str, name: str) -> tuple[str, ...]:
-    values = tuple(part.strip() for part in text.split(","))
-    if not all(values):
-        raise SimError(f"{name} {text!r} has an empty entry: give values separated by single commas")
-    return values
-
-
-def _count(text: str, name: str) -> int:
-    value = parse_number(text, name, "give one such as 65536 or 1e6")
-    if value.denominator != 1:
-        raise SimError(f"{name} {text!r} is not a whole number: give one such as 65536 or 1e6")
-    return int(value)
 
 
 def _add_store(parser: argparse.ArgumentParser) -> None:

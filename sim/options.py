@@ -1,15 +1,16 @@
-"""The options of a grid, checked, and the schedules and thresholds they stand for."""
+"""The options of a first-step grid, checked, and the schedules and thresholds they stand for."""
 
+import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
-from typing import final
+from typing import Any, final
 
-from sim.cell import MAX_SAMPLES, check_seed, check_shape
+from sim.cell import MAX_SAMPLES, Cell, check_seed, check_shape
 from sim.errors import SimError
-from sim.protocol.registry import PROTOCOLS
-from sim.ranges import parse_number
+from sim.protocol.base import Json, Options, Wanted
+from sim.protocol.first_step import first_step_cell
+from sim.ranges import parse_count, parse_list, parse_number, parse_range, parse_whole
 from sim.schedule import (
     SCHEDULES,
     TEACHERS,
@@ -24,18 +25,18 @@ from theory.walsh import suggested_bias, suggested_count, threshold_count
 
 MAX_REPLICATES = 100_000
 DEFAULT_TEACHER_WIDTH = 256
+DEFAULT_SCHEDULES = ("cross-entropy", "one-shot", "progressive")
 PHASE_ONE_SAMPLES = 2**17
 """Horizon of the phase-1 teachers unless --samples is given: success has reached its plateau by then."""
 
 
 @final
-@dataclass(frozen=True, slots=True)
-class GridOptions:
-    """What `python -m sim.grid` runs; every value is checked when the object is made.
+@dataclass(frozen=True)
+class GridOptions(Options):
+    """What `python -m sim.grid --protocol first-step` runs; every value is checked when the object is made.
 
     Attributes:
         n, k: values of the grid.
-        protocol: name of a protocol.
         schedules: names out of `sim.schedule.SCHEDULES`.
         labels: `logits`, `hard` or None for each schedule's own default (one-shot hard, progressive logits).
         teacher, teacher_width: the intermediate teacher of `progressive`; None for the defaults.
@@ -51,7 +52,6 @@ class GridOptions:
 
     n: tuple[int, ...]
     k: tuple[int, ...]
-    protocol: str
     schedules: tuple[str, ...]
     labels: str | None
     teacher: str | None
@@ -66,8 +66,6 @@ class GridOptions:
     seed: int
 
     def __post_init__(self) -> None:
-        if self.protocol not in PROTOCOLS:
-            raise SimError(f"protocol {self.protocol!r} is unknown: use one of {', '.join(PROTOCOLS)}")
         for name in self.schedules:
             if name not in SCHEDULES:
                 raise SimError(f"schedule {name!r} is unknown: use one of {', '.join(SCHEDULES)}")
@@ -93,6 +91,42 @@ class GridOptions:
                 self.threshold(n, k)
                 if phase_one and n == k:
                     raise SimError(f"n = {n} equals k: teacher {phase_one[0].teacher!r} needs n > k")
+
+    @staticmethod
+    def from_arguments(given: argparse.Namespace) -> "GridOptions":
+        """Options from the command line; what was not given is None there."""
+        errors, bias, samples = given.teacher_error, given.bias, given.samples
+        width = given.teacher_width
+        return GridOptions(
+            n=parse_range(_or(given.n, "50..200"), "--n", default_step=50),
+            k=parse_range(_or(given.k, "2,4"), "--k"),
+            schedules=parse_list(_or(given.schedule, ",".join(DEFAULT_SCHEDULES)), "--schedule"),
+            labels=given.labels,
+            teacher=given.teacher,
+            teacher_width=None if width is None else parse_whole(width, "--teacher-width"),
+            teacher_errors=None if errors is None else parse_list(errors, "--teacher-error"),
+            degree=given.degree,
+            bias=None
+            if bias == "best"
+            else parse_number(_or(bias, "0"), "--bias", "give one such as 0, 1/2 or best"),
+            replicates=_or(given.replicates, 64),
+            delta=_or(given.delta, 0.1),
+            samples=None if samples is None else parse_count(samples, "--samples"),
+            resolution=_or(given.resolution, 2),
+            seed=parse_whole(_or(given.seed, "0"), "--seed"),
+        )
+
+    def wanted(self) -> list[Wanted]:
+        """The cells, in the order k, schedule, n."""
+        from sim.plan import plan_cells
+
+        return [Wanted(cell, self.replicates) for cell in plan_cells(self)]
+
+    def theory(self, cell: Cell, replicates: int) -> Json:
+        """Bounds and predictions."""
+        from sim import plan
+
+        return plan.theory_of(first_step_cell(cell), self.delta, replicates)
 
     def schedule_list(self, k: int) -> list[Schedule]:
         """The schedules at one k, in the order given."""
@@ -171,12 +205,11 @@ class GridOptions:
                 raise SimError(f"{option} {value!r} has no effect here: it needs {needs}")
 
 
+def _or(value: Any, default: Any) -> Any:
+    return default if value is None else value
+
+
 def _exponent(text: str) -> Fraction | None:
     if text == "inf":
         return None
     return parse_number(text, "teacher error", "give exponents c such as 0.5,1 or inf")
-
-
-def default_figure(store: Path) -> Path:
-    """Where the figure of a store goes: beside it, under the same name."""
-    return store.with_suffix(".png")

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 import kernels
 from sim import streams
-from sim.cell import Cell
+from sim.cell import FirstStepCell
 from sim.errors import SimError
 from sim.schedule import Progressive
 from theory.targets import Target
@@ -21,7 +21,7 @@ CHUNK = 1 << 17
 """Samples handled at once."""
 
 
-def draw_teacher(cell: Cell, schedule: Progressive, replicate: int) -> PhaseOneTeacher:
+def draw_teacher(cell: FirstStepCell, schedule: Progressive, replicate: int) -> PhaseOneTeacher:
     """The teacher of one replicate, from its named streams."""
     pairs = schedule.teacher_width // 2
     signs = kernels.draw_signs(streams.key(cell.id, "teacher weights"), replicate, pairs * cell.n)
@@ -40,7 +40,7 @@ def projected_target(schedule: Progressive, teacher: PhaseOneTeacher) -> Target:
 
 
 def gradients(
-    cell: Cell, schedule: Progressive, teacher: PhaseOneTeacher, replicate: int, grid: Sequence[int]
+    cell: FirstStepCell, schedule: Progressive, teacher: PhaseOneTeacher, replicate: int, grid: Sequence[int]
 ) -> npt.NDArray[np.int64]:
     """Gradient sums of one student on the teacher's labels, leakage included.
 
@@ -87,7 +87,7 @@ def gradients(
     return sums
 
 
-def seconds_per_sample(cell: Cell, schedule: Progressive) -> float:
+def seconds_per_sample(cell: FirstStepCell, schedule: Progressive) -> float:
     """Expected seconds of one sample on one thread; for plans only."""
     return (
         2e-8 + 1.5e-9 * cell.n + cell.n * schedule.teacher_width / 2 * 3e-11 + schedule.teacher_width * 1e-9

@@ -1,4 +1,4 @@
-"""From options to cells, and the theory that is stored beside each cell.
+"""From options to cells of the first-step protocol, and the theory that is stored beside each cell.
 
 The theory of a cell is a pure function of (cell, δ) and, where each replicate draws a teacher of its own, of the
 number of replicates; `verify` computes it again.
@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from sim import phase_one
-from sim.cell import MAX_SAMPLES, Cell
+from sim.cell import MAX_SAMPLES, FirstStepCell
 from sim.errors import SimError
 from sim.options import PHASE_ONE_SAMPLES, GridOptions
-from sim.protocol.first_step import initial_weights
-from sim.protocol.registry import PROTOCOLS
+from sim.protocol.base import Json
+from sim.protocol.first_step import FirstStep, initial_weights
 from sim.schedule import CrossEntropy, LowDegreeCurriculum, OneShot, Progressive, Schedule
 from theory.bounds import REGISTRY
 from theory.gradient import FirstStepLaw
@@ -27,33 +27,22 @@ from theory.targets import Target
 from theory.verdict import Kind
 from theory.walsh import signal_sentence
 
-Json = dict[str, Any]
 
-
-def plan(options: GridOptions) -> list[tuple[Cell, Json]]:
-    """The cells of a grid with their theory, in the order k, schedule, n.
+def plan_cells(options: GridOptions) -> list[FirstStepCell]:
+    """The cells of a grid, in the order k, schedule, n; theory is asked for no more than the horizons need.
 
     Raises:
         SimError: some (n, k, schedule) has no signal, so that no horizon can be told; --samples sets one.
     """
-    planned = []
+    cells = []
     for k in options.k:
         for schedule in options.schedule_list(k):
             for n in options.n:
                 q = options.threshold(n, k)
                 samples = options.samples or horizon(n, k, q, schedule, options.delta)
-                cell = Cell(
-                    PROTOCOLS[options.protocol].tag(),
-                    n,
-                    k,
-                    q,
-                    schedule,
-                    samples,
-                    options.resolution,
-                    options.seed,
-                )
-                planned.append((cell, theory_of(cell, options.delta, options.replicates)))
-    return planned
+                seed, resolution = options.seed, options.resolution
+                cells.append(FirstStepCell(FirstStep.tag(), n, k, q, schedule, samples, resolution, seed))
+    return cells
 
 
 def horizon(n: int, k: int, q: int, schedule: Schedule, delta: float) -> int:
@@ -82,7 +71,7 @@ def horizon(n: int, k: int, q: int, schedule: Schedule, delta: float) -> int:
     return math.ceil(sufficient)
 
 
-def theory_of(cell: Cell, delta: float, replicates: int) -> Json:
+def theory_of(cell: FirstStepCell, delta: float, replicates: int) -> Json:
     """What theory says about a cell, as JSON values (infinite numbers as the text `inf`).
 
     Args:
@@ -126,7 +115,7 @@ def _bound(name: str, n: int, q: int, target: Target, delta: float) -> Any:
     return REGISTRY[name]().samples(n, target.k, q, target, Fraction(delta))
 
 
-def _bounds(cell: Cell, target: Target, delta: float) -> list[Json]:
+def _bounds(cell: FirstStepCell, target: Target, delta: float) -> list[Json]:
     """All bounds that say something about this cell."""
     result = []
     for name, factory in REGISTRY.items():
@@ -145,7 +134,7 @@ def _bounds(cell: Cell, target: Target, delta: float) -> list[Json]:
     return result
 
 
-def _drawn_teachers(cell: Cell, schedule: Progressive, replicates: int) -> Json:
+def _drawn_teachers(cell: FirstStepCell, schedule: Progressive, replicates: int) -> Json:
     """Theory where every replicate draws a phase-1 teacher: success is predicted student by student.
 
     A student succeeds in the limit iff the exact population gradient of its own teacher singles out the support.
@@ -176,7 +165,9 @@ def _drawn_teachers(cell: Cell, schedule: Progressive, replicates: int) -> Json:
     }
 
 
-def _student(cell: Cell, schedule: Progressive, replicate: int) -> tuple[Callable[[float], float], float]:
+def _student(
+    cell: FirstStepCell, schedule: Progressive, replicate: int
+) -> tuple[Callable[[float], float], float]:
     """Predicted success of one replicate, its own teacher and weights: as a function of B, and in the limit."""
     weights = tuple(int(w) for w in initial_weights(cell, replicate))
     teacher = phase_one.draw_teacher(cell, schedule, replicate)

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Protocol, final, runtime_checkable
@@ -9,6 +10,7 @@ from typing import Protocol, final, runtime_checkable
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from sim.numbers import duration
 from sim.runner import Unit
 
 LINE_SECONDS = 60.0
@@ -30,40 +32,44 @@ class Display(Protocol):
 class Tracker:
     """Adds up the work that is done: expected seconds of units, samples, cells."""
 
-    def __init__(self, units: Sequence[Unit], display: Display, workers: int) -> None:
+    def __init__(self, units: Sequence[Unit], display: Display) -> None:
         self._display = display
-        self._workers = workers
         self._total = sum(unit.seconds for unit in units)
         self._samples = 0.0
         self._done = 0.0
-        self._open: dict[tuple[str, int], float] = {}
-        self._left: dict[str, int] = {}
-        for unit in units:
-            self._left[unit.cell.id] = self._left.get(unit.cell.id, 0) + 1
+        self._open: dict[Unit, float] = {}
+        self._left = Counter(part.cell.id for unit in units for part in unit.parts)
         self._cells = len(self._left)
         self._start = time.monotonic()
 
     def share(self, unit: Unit, share: float) -> None:
         """A unit under way has come to `share` of its work."""
-        self._open[unit.cell.id, unit.replicates[0]] = share * unit.seconds
+        self._open[unit] = share
         self._show(last=False)
 
     def finished(self, unit: Unit) -> None:
         """A unit has ended."""
-        self._open.pop((unit.cell.id, unit.replicates[0]), None)
+        self._open.pop(unit, None)
         self._done += unit.seconds
-        self._samples += unit.cell.samples * len(unit.replicates)
-        self._left[unit.cell.id] -= 1
+        self._samples += _samples(unit)
+        self._left.subtract(part.cell.id for part in unit.parts)
         self._show(last=not any(self._left.values()))
 
     def _show(self, *, last: bool) -> None:
         elapsed = time.monotonic() - self._start
-        share = (self._done + sum(self._open.values())) / max(self._total, 1e-9)
+        under_way = sum(share * unit.seconds for unit, share in self._open.items())
+        share = (self._done + under_way) / max(self._total, 1e-9)
         cells = sum(1 for left in self._left.values() if left == 0)
-        rate = self._samples / max(elapsed, 1e-9)
+        samples = self._samples + sum(share * _samples(unit) for unit, share in self._open.items())
+        rate = samples / max(elapsed, 1e-9)
         left = "" if last or share < 0.02 else f", about {duration(elapsed * (1 - share) / share)} left"
         text = f"{cells}/{self._cells} cells, {rate:.2g} samples/s{left}"
         self._display.update(text, min(share, 1.0), last=last)
+
+
+def _samples(unit: Unit) -> float:
+    """Samples that the students of a unit take."""
+    return float(sum(part.cell.horizon * len(part.replicates) for part in unit.parts))
 
 
 @final
@@ -138,13 +144,3 @@ def display_for(*, quiet: bool) -> Display:
     if quiet:
         return QuietDisplay()
     return LiveDisplay() if sys.stderr.isatty() else LineDisplay()
-
-
-def duration(seconds: float) -> str:
-    """For example `45 s`, `3 min 20 s`, `2 h 05 min`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

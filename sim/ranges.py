@@ -64,6 +64,42 @@ def parse_number(text: str, name: str, allowed: str) -> Fraction:
     raise SimError(f"{name} {shown!r} is not a number: {allowed}")
 
 
+def parse_count(text: str, name: str) -> int:
+    """A whole number, which may be written as `1e6`.
+
+    Raises:
+        SimError: the text is no whole number.
+    """
+    value = parse_number(text, name, "give one such as 65536 or 1e6")
+    if value.denominator != 1:
+        raise SimError(f"{name} {text!r} is not a whole number: give one such as 65536 or 1e6")
+    return int(value)
+
+
+def parse_whole(text: str, name: str) -> int:
+    """One whole number, written in digits; for options that are ranges elsewhere.
+
+    Raises:
+        SimError: the text is something else.
+    """
+    if re.fullmatch("[+-]?[0-9]{1,30}", text):
+        return int(text)
+    shown = text if len(text) <= 80 else f"{text[:80]}..."
+    raise SimError(f"{name} {shown!r} is not a whole number: give one here")
+
+
+def parse_list(text: str, name: str) -> tuple[str, ...]:
+    """Values separated by commas.
+
+    Raises:
+        SimError: one of them is empty.
+    """
+    values = tuple(part.strip() for part in text.split(","))
+    if not all(values):
+        raise SimError(f"{name} {text!r} has an empty entry: give values separated by single commas")
+    return values
+
+
 def record_grid(samples: int, resolution: int) -> tuple[int, ...]:
     """Sample counts at which success is recorded: `round(2**(j/resolution))` for j = 0, 1, …, and the horizon.
 

@@ -1,10 +1,12 @@
 """The runner: units of work over local processes, with nothing lost and nothing counted twice.
 
-A *unit* is a range of replicates of one cell. Units are handed out longest first; the driver alone writes the
-store, one transaction a unit. Workers end with the driver, whatever ends it.
+A *unit* is a range of replicates of one cell, or of all cells of a group where their protocol runs them together.
+Units are handed out longest first; the driver alone writes the store, one transaction a unit. Workers end with the
+driver, whatever ends it.
 """
 
 import contextlib
+import dataclasses
 import functools
 import multiprocessing
 import os
@@ -12,7 +14,7 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
@@ -21,9 +23,8 @@ from typing import final
 
 from sim.cell import Cell
 from sim.errors import SimError, WorkerError
-from sim.protocol.base import Payload
+from sim.protocol.base import Means, Part, Payload, Progress, Protocol, Wanted
 from sim.protocol.registry import protocol_of
-from sim.store import Store
 
 UNIT_SECONDS = 4.0
 """A unit aims at this expected length: short enough to resume cheaply, long enough to hide its overhead."""
@@ -35,67 +36,92 @@ MAX_THREADS = 256
 @final
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A range of replicates of one cell; `seconds` is its expected length."""
+    """Replicates of one cell, or of the cells of one group; `seconds` is the expected length on one thread."""
 
-    cell: Cell
-    replicates: tuple[int, ...]
+    parts: tuple[Part, ...]
     seconds: float
+
+    def label(self) -> str:
+        """For messages: the first cell, its replicates, and how many cells there are beside it."""
+        first = self.parts[0]
+        more = f" and {len(self.parts) - 1} more cells" if len(self.parts) > 1 else ""
+        return f"{first.cell.label()}, replicates {first.replicates[0]} to {first.replicates[-1]}{more}"
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A finished unit and its records by replicate."""
+    """A finished unit and its records by cell id and replicate."""
 
     unit: Unit
-    records: dict[int, Payload]
+    records: dict[str, dict[int, Payload]]
 
 
 OnShare = Callable[[Unit, float], None]
 """Called now and then with a unit under way and the share of it that is done."""
 
 
-def plan_units(cells: Iterable[Cell], store: Store, replicates: int) -> list[Unit]:
+def plan_units(wanted: Iterable[Wanted], stored: Callable[[str], Set[int]]) -> list[Unit]:
     """The units that are still to be done, longest expected first.
 
     Args:
-        cells: cells of the grid.
-        store: records that are there are not planned again.
-        replicates: wanted replicates of each cell; their numbers are 0 … replicates − 1.
+        wanted: cells of the grid with the wanted number R of replicates, which are numbered 0 … R − 1.
+        stored: the replicates of a cell id that are there, which are not planned again.
     """
+    groups: dict[str, list[Part]] = {}
+    for cell, replicates in ((w.cell, w.replicates) for w in wanted):
+        missing = sorted(set(range(replicates)) - stored(cell.id))
+        if missing:
+            groups.setdefault(protocol_of(cell).group(cell), []).append(Part(cell, tuple(missing)))
     units = []
-    for cell in cells:
-        missing = sorted(set(range(replicates)) - store.replicates(cell.id))
-        seconds = protocol_of(cell).seconds(cell)
-        size = max(1, min(len(missing), int(UNIT_SECONDS / max(seconds, 1e-9))))
-        for start in range(0, len(missing), size):
-            part = tuple(missing[start : start + size])
-            units.append(Unit(cell, part, seconds * len(part)))
-    return sorted(units, key=lambda unit: (-unit.seconds, unit.cell.id, unit.replicates))
+    for parts in groups.values():
+        protocol = protocol_of(parts[0].cell)
+        if protocol.together:
+            parts = sorted(parts, key=lambda part: part.cell.id)
+            units.append(Unit(tuple(parts), protocol.seconds(parts)))
+        else:
+            units += [unit for part in parts for unit in _divide(part, protocol)]
+    return sorted(units, key=lambda u: (-u.seconds, [(part.cell.id, part.replicates) for part in u.parts]))
 
 
-def run_units(units: Sequence[Unit], workers: int, threads: int, on_share: OnShare) -> Iterator[Finished]:
+def _divide(part: Part, protocol: Protocol) -> Iterator[Unit]:
+    seconds = protocol.seconds([part]) / len(part.replicates)
+    size = max(1, int(UNIT_SECONDS / max(seconds, 1e-9)))
+    for start in range(0, len(part.replicates), size):
+        some = part.replicates[start : start + size]
+        yield Unit((Part(part.cell, some),), seconds * len(some))
+
+
+def run_unit(unit: Unit, means: Means, progress: Progress) -> dict[str, dict[int, Payload]]:
+    """Records of a unit by cell id and replicate."""
+    return protocol_of(unit.parts[0].cell).run(unit.parts, means, progress)
+
+
+def run_units(units: Sequence[Unit], workers: int, means: Means, on_share: OnShare) -> Iterator[Finished]:
     """Run units and yield them as they finish; closing the iterator ends the workers.
 
     Args:
         units: in the order in which they are to be started.
-        workers: processes; 1 runs in this process.
-        threads: threads of each worker.
+        workers: processes; 1 runs in this process. Where there are fewer units, each has more threads instead.
+        means: of each worker.
         on_share: told of progress within units.
 
     Raises:
         WorkerError: a worker ended or failed; the message names the unit.
     """
-    if workers == 1 or len(units) <= 1:
+    if 0 < len(units) < workers:
+        threads = min(MAX_THREADS, means.threads * workers // len(units))
+        means = dataclasses.replace(means, threads=threads)
+        workers = len(units)
+    if workers == 1 or not units:
         for unit in units:
-            share = functools.partial(on_share, unit)
-            yield Finished(unit, protocol_of(unit.cell).run(unit.cell, unit.replicates, threads, share))
+            yield Finished(unit, run_unit(unit, means, functools.partial(on_share, unit)))
     else:
-        yield from _run_in_processes(units, min(workers, len(units)), threads, on_share)
+        yield from _run_in_processes(units, workers, means, on_share)
 
 
 def _run_in_processes(
-    units: Sequence[Unit], workers: int, threads: int, on_share: OnShare
+    units: Sequence[Unit], workers: int, means: Means, on_share: OnShare
 ) -> Iterator[Finished]:
     context = multiprocessing.get_context("spawn")
     queue = list(reversed(units))
@@ -104,7 +130,7 @@ def _run_in_processes(
     try:
         for _ in range(workers):
             ours, theirs = context.Pipe()
-            process = context.Process(target=_worker, args=(theirs, threads, os.getpid()), daemon=True)
+            process = context.Process(target=_worker, args=(theirs, means, os.getpid()), daemon=True)
             with _interrupts_held():
                 process.start()
             theirs.close()
@@ -119,14 +145,14 @@ def _run_in_processes(
                 except (EOFError, ConnectionError) as error:
                     process.join(5)
                     raise WorkerError(
-                        f"a worker ended (exit code {process.exitcode}) during {unit.cell.label()}, replicates "
-                        f"{unit.replicates[0]} to {unit.replicates[-1]}: run the same command again to continue"
+                        f"a worker ended (exit code {process.exitcode}) during {unit.label()}: "
+                        "run the same command again to continue"
                     ) from error
                 if kind == "share":
                     on_share(unit, value)
                     continue
                 if kind == "error":
-                    raise WorkerError(f"{unit.cell.label()} failed: {value}")
+                    raise WorkerError(f"{unit.label()} failed: {value}")
                 del busy[ready]
                 if queue:
                     busy[ready] = (process, _hand_out(queue, ready))
@@ -157,11 +183,11 @@ def _hand_out(queue: list[Unit], connection: Connection) -> Unit:
     unit = queue.pop()
     # A worker that died is noticed by the receiving side, which can say where.
     with contextlib.suppress(BrokenPipeError, ConnectionError):
-        connection.send((unit.cell.spec(), unit.replicates))
+        connection.send([(part.cell.spec(), part.replicates) for part in unit.parts])
     return unit
 
 
-def _worker(connection: Connection, threads: int, parent: int) -> None:
+def _worker(connection: Connection, means: Means, parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     reported = 0.0
@@ -175,10 +201,10 @@ def _worker(connection: Connection, threads: int, parent: int) -> None:
 
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionError):
         while True:
-            spec, replicates = connection.recv()
+            specs = connection.recv()
             try:
-                cell = Cell.from_spec(spec)
-                value = protocol_of(cell).run(cell, replicates, threads, progress)
+                parts = tuple(Part(Cell.from_spec(spec), replicates) for spec, replicates in specs)
+                value = run_unit(Unit(parts, 0.0), means, progress)
             except SimError as error:
                 connection.send(("error", str(error)))
             except (BrokenPipeError, ConnectionError):

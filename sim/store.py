@@ -17,7 +17,6 @@ from typing import Any, final
 
 from sim.cell import Cell, canonical_json
 from sim.errors import StoreError
-from sim.ranges import record_grid
 
 APPLICATION_ID = 0x53504152  # "SPAR"
 SCHEMA_VERSION = 1
@@ -35,6 +34,13 @@ CREATE TABLE records (
   PRIMARY KEY (cell, replicate)
 ) WITHOUT ROWID;
 """
+_WANTED = """
+CREATE TABLE IF NOT EXISTS wanted (
+  cell TEXT PRIMARY KEY REFERENCES cells(id),
+  replicates INTEGER NOT NULL CHECK (replicates >= 1)
+) WITHOUT ROWID
+"""
+"""Came later than the others: stores without it are read, and given it when it is first needed."""
 
 
 @final
@@ -121,31 +127,58 @@ class Store:
                     rows,
                 )
 
-    def add_records(self, cell_id: str, records: Mapping[int, Mapping[str, Any]]) -> None:
-        """Add records of one cell in one transaction.
+    def want(self, replicates: Mapping[str, int]) -> None:
+        """Note how many replicates of stored cells a run asks for; of several runs the most.
 
         Args:
-            cell_id: identity of a stored cell.
-            records: replicate → payload (JSON values).
+            replicates: wanted number by cell id.
+        """
+        known = self.wanted()
+        rows = [(cell, count) for cell, count in replicates.items() if count > known.get(cell, 0)]
+        if rows:
+            with self._transaction() as connection:
+                connection.execute(_WANTED)
+                connection.executemany(
+                    "INSERT INTO wanted VALUES (?, ?) "
+                    "ON CONFLICT (cell) DO UPDATE SET replicates = excluded.replicates",
+                    rows,
+                )
+
+    def wanted(self) -> dict[str, int]:
+        """The most replicates that any run asked for, by cell id; cells of which that is not known are left out."""
+        if not self._execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'wanted'"):
+            return {}
+        return dict(self._execute("SELECT cell, replicates FROM wanted"))
+
+    def add_records(self, cell_id: str, records: Mapping[int, Mapping[str, Any]]) -> None:
+        """Add records of one cell; see `add_unit`."""
+        self.add_unit({cell_id: records})
+
+    def add_unit(self, records: Mapping[str, Mapping[int, Mapping[str, Any]]]) -> None:
+        """Add records in one transaction.
+
+        Args:
+            records: id of a stored cell → replicate → payload (JSON values).
 
         Raises:
             StoreError: a record is there already with another content, or the file cannot be written.
         """
-        rows = [
-            (cell_id, replicate, canonical_json(payload)) for replicate, payload in sorted(records.items())
-        ]
-        present = self._payloads(cell_id)
-        for _, replicate, payload in rows:
-            if present.get(replicate, payload) != payload:
-                raise StoreError(
-                    f"replicate {replicate} of cell {cell_id[:12]} is in {self.path} with another content: "
-                    "run verify on that store"
-                )
+        rows = []
+        for cell_id, of_cell in records.items():
+            present = self._payloads(cell_id)
+            for replicate, values in sorted(of_cell.items()):
+                payload = canonical_json(values)
+                rows.append((cell_id, replicate, payload))
+                if present.get(replicate, payload) != payload:
+                    raise StoreError(
+                        f"replicate {replicate} of cell {cell_id[:12]} is in {self.path} with another content: "
+                        "run verify on that store"
+                    )
         with self._transaction() as connection:
             connection.executemany("INSERT OR IGNORE INTO records VALUES (?, ?, ?)", rows)
 
     def cells(self) -> list[StoredCell]:
-        """All cells, in a fixed order: protocol, k, schedule, n, id."""
+        """All cells, in a fixed order: `Cell.order`."""
         stored = []
         for identity, spec, theory in self._execute("SELECT id, spec, theory FROM cells"):
             name = f"cell {identity[:12]}"
@@ -153,9 +186,7 @@ class Store:
             if cell.id != identity:
                 raise StoreError(f"{name} in {self.path} does not match its content: it was altered")
             stored.append(StoredCell(cell, self._object(theory, name)))
-        return sorted(
-            stored, key=lambda s: (s.cell.protocol, s.cell.k, s.cell.schedule.label(), s.cell.n, s.cell.id)
-        )
+        return sorted(stored, key=lambda s: s.cell.order)
 
     def find(self, prefix: str) -> StoredCell:
         """The cell whose id starts with `prefix`.
@@ -182,23 +213,23 @@ class Store:
             for replicate, payload in sorted(self._payloads(cell_id).items())
         }
 
-    def outcomes(self, cell: Cell) -> dict[int, tuple[str, str]]:
-        """Success and digest of a cell's records by replicate, increasing.
+    def checked_records(self, cell: Cell) -> dict[int, dict[str, Any]]:
+        """Records of a cell by replicate, increasing, each such as its protocol makes them.
 
         Raises:
-            StoreError: a record has not one 0 or 1 for each point of the cell's record grid, or no digest.
+            StoreError: one is not.
         """
-        points = len(record_grid(cell.samples, cell.resolution))
-        result = {}
-        for replicate, payload in self.records(cell.id).items():
-            success, digest = payload.get("success"), payload.get("digest")
-            if not (isinstance(success, str) and len(success) == points and set(success) <= {"0", "1"}):
+        from sim.protocol.registry import protocol_of  # protocols summarise stores
+
+        protocol = protocol_of(cell)
+        records = self.records(cell.id)
+        for replicate, payload in records.items():
+            problem = protocol.problem(cell, payload)
+            if problem is not None:
                 raise StoreError(
-                    f"replicate {replicate} of cell {cell.id[:12]} in {self.path} has no success for each of "
-                    f"{points} sample counts: it was altered"
+                    f"replicate {replicate} of cell {cell.id[:12]} in {self.path} {problem}: it was altered"
                 )
-            result[replicate] = success, str(digest)
-        return result
+        return records
 
     def _object(self, text: str, name: str) -> dict[str, Any]:
         """A JSON object of the store."""
@@ -260,7 +291,7 @@ class Store:
             connection.execute("PRAGMA journal_mode = WAL")
             with connection:
                 connection.execute("BEGIN")
-                for statement in _SCHEMA.split(";"):
+                for statement in (*_SCHEMA.split(";"), _WANTED):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")

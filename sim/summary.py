@@ -1,4 +1,5 @@
-"""What a store says: for each cell the samples to success beside the bounds, for each schedule the growth in n.
+"""What a store says of first steps: for each cell the samples to success beside the bounds, for each schedule the
+growth in n.
 
 Confidence levels, used everywhere. Intervals that are shown have error 5 %. Verdicts have levels of their own:
 
@@ -17,15 +18,18 @@ Everything else is *undecided*.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, final
 
 import numpy as np
+from rich.console import Console
 from scipy.stats import norm
 
-from sim.cell import Cell
+from sim.cell import FirstStepCell
+from sim.protocol.base import Summary
+from sim.protocol.first_step import first_step_cell
 from sim.ranges import record_grid
 from sim.store import Store, StoredCell
 from theory.exponents import GrowthFit, fit_exponent, fit_logarithm, slope_weights
@@ -33,6 +37,7 @@ from theory.intervals import Crossing, Interval, SuccessCurve
 from theory.verdict import Judgement, Kind, Verdict, combine, judge, judge_exponent
 from theory.walsh import threshold_count
 
+EXIT_CONSISTENT, EXIT_CONTRADICTED, EXIT_UNDECIDED = 0, 1, 3
 ALPHA_SHOWN = 0.05
 ALPHA_SUPPORTED = 0.10
 ALPHA_CONTRADICTED = 0.001
@@ -53,7 +58,7 @@ class CellSummary:
         wanted: replicates that the run asked for, or None.
     """
 
-    cell: Cell
+    cell: FirstStepCell
     theory: dict[str, Any]
     numbers: tuple[int, ...]
     curve: SuccessCurve | None
@@ -177,7 +182,7 @@ class GrowthSummary:
 
 @final
 @dataclass(frozen=True)
-class GridSummary:
+class GridSummary(Summary):
     """All cells and all growths of a store or a run."""
 
     cells: tuple[CellSummary, ...]
@@ -194,30 +199,65 @@ class GridSummary:
         """Whether every cell has its replicates."""
         return all(cell.complete for cell in self.cells)
 
+    @property
+    def exit_code(self) -> int:
+        """0 consistent, 1 contradicted, 3 undecided or incomplete."""
+        if self.verdict is Verdict.CONTRADICTED:
+            return EXIT_CONTRADICTED
+        if self.verdict is Verdict.UNDECIDED or not self.complete:
+            return EXIT_UNDECIDED
+        return EXIT_CONSISTENT
+
+    def print(self, console: Console) -> None:
+        """The table of cells, the growths, and the verdict."""
+        from sim.table import print_summary
+
+        print_summary(self, console)
+
+    def json(self) -> dict[str, Any]:
+        """The same as JSON values."""
+        from sim.table import as_json
+
+        return as_json(self)
+
+    def explain(self) -> Iterator[str]:
+        """What each cell is, what theory says, what was measured, and why the verdict is what it is."""
+        from sim.table import explain_cell
+
+        for cell in self.cells:
+            yield from explain_cell(cell)
+
+    def figure(self) -> Any:
+        """Samples to success against n."""
+        from sim.figures import grid_figure
+
+        return grid_figure(self)
+
 
 def summarise(
-    store: Store, cells: Iterable[Cell] | None = None, replicates: int | None = None
+    store: Store, stored: Iterable[StoredCell] | None = None, wanted: Mapping[str, int] | None = None
 ) -> GridSummary:
-    """Read a store.
+    """Read the first steps of a store.
 
     Args:
         store: an open store.
-        cells: cells to look at; all of the store when None.
-        replicates: how many of each cell are wanted; those with higher numbers are left out. All when None.
+        stored: cells to look at; all of this protocol when None.
+        wanted: how many replicates of each are wanted, by cell id; those with higher numbers are left out. All when
+            None.
     """
-    stored = store.cells()
-    if cells is not None:
-        wanted = {cell.id for cell in cells}
-        stored = [s for s in stored if s.cell.id in wanted]
-    summaries = tuple(_summarise_cell(store, s, replicates) for s in stored)
+    if stored is None:
+        stored = [s for s in store.cells() if isinstance(s.cell, FirstStepCell)]
+    summaries = tuple(
+        _summarise_cell(store, s, None if wanted is None else wanted[s.cell.id]) for s in stored
+    )
     return GridSummary(summaries, tuple(_growths(summaries)))
 
 
 def _summarise_cell(store: Store, stored: StoredCell, wanted: int | None) -> CellSummary:
-    cell = stored.cell
+    cell = first_step_cell(stored.cell)
     outcomes = {
-        replicate: success
-        for replicate, (success, _) in store.outcomes(cell).items()
+        replicate: str(payload["success"])
+        for replicate, payload in store.checked_records(cell).items()
         if wanted is None or replicate < wanted
     }
     curve = None

@@ -1,12 +1,14 @@
-"""The final table, for people and as JSON."""
+"""The final table of first steps, for people and as JSON."""
 
+import json
 import math
+from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from sim.cell import Cell
+from sim.numbers import si
 from sim.summary import CellSummary, GridSummary, GrowthSummary, number
 from theory.intervals import Crossing, Interval
 from theory.verdict import Verdict
@@ -117,16 +119,27 @@ def _best(summary: CellSummary, kind: str) -> float:
     return max(values, default=0.0)
 
 
-def si(value: float | int) -> str:
-    """A number for a table: `850`, `1.20e7`, `∞`, and `-` for NaN."""
-    if math.isnan(value):
-        return "-"
-    if math.isinf(value):
-        return "∞" if value > 0 else "-∞"
-    if abs(value) < 10000:
-        return f"{value:.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"
-    mantissa, exponent = f"{value:.2e}".split("e")
-    return f"{mantissa}e{int(exponent)}"
+def explain_cell(summary: CellSummary) -> Iterator[str]:
+    """All about one cell, in lines."""
+    cell, theory = summary.cell, summary.theory
+    yield f"{cell.label()}\nid {cell.id}"
+    yield f"what: {json.dumps(cell.spec(), sort_keys=True)}"
+    yield f"labels: {theory['labels']}"
+    yield f"signal: {theory['signal']}"
+    for bound in theory["bounds"]:
+        samples = si(float(bound["samples"]))
+        yield f"{bound['kind']} bound {bound['name']}: {samples} samples. {bound['statement']}"
+    prediction = theory["prediction"]
+    half, high, plateau = (si(number(prediction[name])) for name in ("half", "high", "plateau"))
+    yield (
+        f"predicted: 50 % at {half}, {summary.high:.0%} at {high}, plateau {plateau}. {prediction['statement']}"
+    )
+    if summary.curve is not None:
+        yield f"measured with {summary.replicates} replicates (rate and 95 % interval):"
+        curve = summary.curve
+        for B, rate, interval in zip(curve.grid, curve.rates, curve.intervals(), strict=True):
+            yield f"  {si(float(B)):>9} samples  {rate:6.3f}  [{interval.lower:.3f}, {interval.upper:.3f}]"
+    yield f"verdict: {summary.judgement.verdict.value.upper()}. {summary.judgement.reason}"
 
 
 def as_json(summary: GridSummary) -> dict[str, Any]:
@@ -137,11 +150,6 @@ def as_json(summary: GridSummary) -> dict[str, Any]:
         "cells": [_cell_json(cell) for cell in summary.cells],
         "growths": [_growth_json(growth) for growth in summary.growths],
     }
-
-
-def cell_json(cell: Cell) -> dict[str, Any]:
-    """A cell's identity as JSON values."""
-    return {"id": cell.id, "label": cell.label(), **cell.spec()}
 
 
 def _cell_json(summary: CellSummary) -> dict[str, Any]:
@@ -156,7 +164,7 @@ def _cell_json(summary: CellSummary) -> dict[str, Any]:
             }
     final = summary.final_rate
     return {
-        **cell_json(summary.cell),
+        **summary.cell.json(),
         "replicates": summary.replicates,
         "samples_to_success": crossings,
         "success_at_horizon": None

@@ -3,27 +3,25 @@
 import json
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from sim.cell import Cell
 from sim.errors import SimError, StoreError
-from sim.options import GridOptions, default_figure
-from sim.plan import Json, plan, theory_of
-from sim.progress import Tracker, display_for, duration
-from sim.protocol.registry import protocol_of
-from sim.runner import Unit, check_threads, plan_units, run_units
-from sim.store import Store
-from sim.summary import GridSummary, number, summarise
-from sim.table import as_json as summary_json
-from sim.table import cell_json, print_summary, si
-from theory.verdict import Verdict
+from sim.numbers import duration, si
+from sim.progress import Tracker, display_for
+from sim.protocol.base import Json, Means, Options, Part, Protocol, Summary, Wanted
+from sim.protocol.registry import protocol_named, protocol_of
+from sim.runner import Unit, check_threads, plan_units, run_unit, run_units
+from sim.store import Store, StoredCell
 
-EXIT_CONSISTENT, EXIT_CONTRADICTED, EXIT_UNDECIDED = 0, 1, 3
+EXIT_CONSISTENT, EXIT_CONTRADICTED = 0, 1
 TABLE_WIDTH = 160
 FIGURE_SUFFIXES = (".png", ".svg")
+DEFAULT_PROTOCOL = "first-step"
+LONG_SECONDS = 20.0
 
 
 def console() -> Console:
@@ -37,16 +35,12 @@ def note(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def exit_code(summary: GridSummary) -> int:
-    """The exit code that a summary stands for."""
-    if summary.verdict is Verdict.CONTRADICTED:
-        return EXIT_CONTRADICTED
-    if summary.verdict is Verdict.UNDECIDED or not summary.complete:
-        return EXIT_UNDECIDED
-    return EXIT_CONSISTENT
+def artifacts_of(out: Path) -> Path:
+    """The folder beside a store for what makes resuming cheap: checkpoints, states. It may be deleted at any time."""
+    return out.with_suffix(".artifacts")
 
 
-def run(options: GridOptions, out: Path, workers: int, threads: int, *, as_json: bool, quiet: bool) -> int:
+def run(options: Options, out: Path, workers: int, threads: int, *, as_json: bool, quiet: bool) -> int:
     """Run a grid, or what is missing of it; print the table and draw the figure."""
     if out.suffix in FIGURE_SUFFIXES:
         raise SimError(
@@ -54,32 +48,37 @@ def run(options: GridOptions, out: Path, workers: int, threads: int, *, as_json:
         )
     _refuse_unusable(out)
     if not quiet:
-        note("computing the bounds of each cell")
-    planned = plan(options)
-    cells = [cell for cell, _ in planned]
+        note("planning the grid")
+    wanted = options.wanted()
+    counts = {w.cell.id: w.replicates for w in wanted}
     with Store(out, write=True) as store:
-        store.add_cells((cell, _theory_of_all(store, cell, theory, options)) for cell, theory in planned)
-        units = plan_units(cells, store, options.replicates)
+        store.add_cells([(w.cell, _theory_of_all(store, w, options)) for w in wanted])
+        store.want(counts)
+        units = plan_units(wanted, store.replicates)
         if units:
-            _work(store, units, workers, threads, quiet=quiet)
+            _work(store, units, workers, Means(threads, artifacts_of(out)), quiet=quiet)
         elif not quiet:
-            note(f"nothing to run: all {options.replicates} replicates of {len(cells)} cells are in {out}")
-        summary = summarise(store, cells, options.replicates)
+            note(f"nothing to run: all {_count(wanted)} of {len(wanted)} cells are in {out}")
+        cells = [stored for stored in store.cells() if stored.cell.id in counts]
+        summary = protocol_of(wanted[0].cell).summarise(store, cells, counts)
     _print(summary, as_json=as_json)
     for path in _figure_paths(out):
         if units or not path.exists():
             _draw(summary, path)
             if not quiet:
                 note(f"figure: {path}")
-    return exit_code(summary)
+    return summary.exit_code
 
 
-def _theory_of_all(store: Store, cell: Cell, theory: Json, options: GridOptions) -> Json:
+def _count(wanted: Sequence[Wanted]) -> str:
+    numbers = sorted({w.replicates for w in wanted})
+    return f"{numbers[-1]} replicates" if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]} replicates"
+
+
+def _theory_of_all(store: Store, wanted: Wanted, options: Options) -> Json:
     """The theory of a cell; where it speaks of each student by number, of those too that are stored already."""
-    count = max(store.replicates(cell.id), default=0) + 1
-    if theory["replicates"] == 0 or count <= options.replicates:
-        return theory
-    return theory_of(cell, options.delta, count)
+    count = max(store.replicates(wanted.cell.id), default=-1) + 1
+    return options.theory(wanted.cell, max(count, wanted.replicates))
 
 
 def _refuse_unusable(out: Path) -> None:
@@ -92,67 +91,99 @@ def _refuse_unusable(out: Path) -> None:
         Store(out, write=True).close()
 
 
-def _work(store: Store, units: list[Unit], workers: int, threads: int, *, quiet: bool) -> None:
+def _work(store: Store, units: list[Unit], workers: int, means: Means, *, quiet: bool) -> None:
     with display_for(quiet=quiet) as display:
-        tracker = Tracker(units, display, workers)
-        for finished in run_units(units, workers, threads, tracker.share):
-            store.add_records(finished.unit.cell.id, finished.records)
+        tracker = Tracker(units, display)
+        for finished in run_units(units, workers, means, tracker.share):
+            store.add_unit(finished.records)
             tracker.finished(finished.unit)
 
 
-def dry_run(options: GridOptions, out: Path, workers: int, *, as_json: bool) -> int:
+def dry_run(options: Options, out: Path, workers: int, *, as_json: bool) -> int:
     """Show the cells and the expected cost of what is missing; run and write nothing."""
-    planned = plan(options)
-    done: dict[str, int] = {}
+    wanted = options.wanted()
+    done: dict[str, set[int]] = {}
     if out.exists():
         with Store(out, write=False) as store:
-            done = {
-                cell.id: len(store.replicates(cell.id) & set(range(options.replicates)))
-                for cell, _ in planned
-            }
-    rows = []
-    for cell, _ in planned:
-        missing = options.replicates - done.get(cell.id, 0)
-        rows.append((cell, missing, protocol_of(cell).seconds(cell) * missing))
-    total = sum(seconds for *_, seconds in rows)
+            done = {w.cell.id: store.replicates(w.cell.id) for w in wanted}
+    units = plan_units(wanted, lambda cell: done.get(cell, set()))
+    missing = dict.fromkeys((w.cell.id for w in wanted), 0)
+    cost = dict.fromkeys(missing, 0.0)
+    for part in (part for unit in units for part in unit.parts):
+        missing[part.cell.id] += len(part.replicates)
+        cost[part.cell.id] += protocol_of(part.cell).seconds([part])
+    total = sum((unit.seconds for unit in units), 0.0)
     if as_json:
-        cells = [{**cell_json(c), "missing": m, "seconds": s} for c, m, s in rows]
+        cells = [{**w.cell.json(), "missing": missing[w.cell.id], "seconds": cost[w.cell.id]} for w in wanted]
         print(json.dumps({"cells": cells, "seconds": total, "workers": workers}, indent=2))
         return EXIT_CONSISTENT
-    for cell, missing, seconds in rows:
+    for cell in (w.cell for w in wanted):
         print(
-            f"{cell.id[:12]}  {cell.label():<44} to {si(cell.samples):>8} samples, "
-            f"{missing} replicates to run, about {duration(seconds)}"
+            f"{cell.id[:12]}  {cell.label():<44} to {si(cell.horizon):>8} samples, "
+            f"{missing[cell.id]} replicates to run, about {duration(cost[cell.id])}"
         )
     print(
-        f"{len(rows)} cells, about {duration(total)} of work, {duration(total / workers)} on {workers} workers"
+        f"{len(wanted)} cells, about {duration(total)} of work, {duration(total / workers)} on {workers} workers"
     )
     return EXIT_CONSISTENT
 
 
 def status(out: Path, *, as_json: bool) -> int:
-    """What is stored."""
+    """What is stored, and what is missing of what runs asked for."""
     with Store(out, write=False) as store:
-        rows = [(stored.cell, len(store.replicates(stored.cell.id))) for stored in store.cells()]
+        wanted = store.wanted()
+        rows = [(stored.cell, store.replicates(stored.cell.id)) for stored in store.cells()]
+    # A cell of an older store does not say how many replicates were asked for.
+    missing = {
+        cell.id: len(set(range(wanted[cell.id])) - there) if cell.id in wanted else None
+        for cell, there in rows
+    }
     if as_json:
-        print(
-            json.dumps(
-                {"cells": [{**cell_json(cell), "replicates": count} for cell, count in rows]}, indent=2
-            )
-        )
+        cells = [
+            {**cell.json(), "replicates": len(there), "missing": missing[cell.id]} for cell, there in rows
+        ]
+        print(json.dumps({"cells": cells}, indent=2))
         return EXIT_CONSISTENT
-    for cell, count in rows:
-        print(f"{cell.id[:12]}  {cell.label():<44} to {si(cell.samples):>8} samples, {count} replicates")
-    print(f"{len(rows)} cells, {sum(count for _, count in rows)} replicates in {out}")
+    for cell, there in rows:
+        lack = missing[cell.id]
+        print(
+            f"{cell.id[:12]}  {cell.label():<44} to {si(cell.horizon):>8} samples, {len(there)} replicates"
+            f"{f', {lack} missing' if lack else ''}"
+        )
+    lacking = sum(lack or 0 for lack in missing.values())
+    print(
+        f"{len(rows)} cells, {sum(len(there) for _, there in rows)} replicates in {out}"
+        f"{f', {lacking} missing' if lacking else ''}"
+    )
     return EXIT_CONSISTENT
 
 
-def plot(out: Path, figure: Path | None) -> int:
+def _of_one_protocol(store: Store, name: str | None) -> tuple[Protocol | None, list[StoredCell]]:
+    """Cells of the protocol of that name, or of the only one that the store has; no protocol if it has no cells.
+
+    Raises:
+        SimError: the store has several protocols and none is named, or none of that name.
+    """
+    cells = store.cells()
+    if name is not None:
+        protocol = protocol_named(name)
+        cells = [stored for stored in cells if protocol_of(stored.cell) is protocol]
+        if not cells:
+            raise SimError(f"store {store.path} has no cells of protocol {name!r}: run a grid of it first")
+        return protocol, cells
+    names = sorted({protocol_of(stored.cell).name for stored in cells})
+    if len(names) > 1:
+        raise SimError(f"store {store.path} has cells of {' and '.join(names)}: choose with --protocol")
+    return (protocol_named(names[0]) if names else None), cells
+
+
+def plot(out: Path, figure: Path | None, name: str | None) -> int:
     """Draw the figure of a store."""
     with Store(out, write=False) as store:
-        summary = summarise(store)
-    if not summary.cells:
-        raise SimError(f"store {out} has no cells: run a grid first")
+        protocol, cells = _of_one_protocol(store, name)
+        if protocol is None:
+            raise SimError(f"store {out} has no cells: run a grid first")
+        summary = protocol.summarise(store, cells, None)
     for path in [figure] if figure is not None else _figure_paths(out):
         _draw(summary, path)
         print(path)
@@ -160,44 +191,34 @@ def plot(out: Path, figure: Path | None) -> int:
 
 
 def explain(out: Path, prefix: str, *, as_json: bool) -> int:
-    """All about one cell: what it is, what theory says, what was measured, and why the verdict is what it is."""
+    """All about one cell: what it is, what theory says of it, what was measured."""
     with Store(out, write=False) as store:
         stored = store.find(prefix)
-        summary = summarise(store, [stored.cell])
-    cell = summary.cells[0]
+        summary = protocol_of(stored.cell).summarise(store, [stored], None)
     if as_json:
-        print(json.dumps(summary_json(summary)["cells"][0], indent=2))
+        print(json.dumps(summary.json()["cells"][0], indent=2))
         return EXIT_CONSISTENT
-    print(f"{cell.cell.label()}\nid {cell.cell.id}")
-    print(f"what: {json.dumps(cell.cell.spec(), sort_keys=True)}")
-    print(f"labels: {cell.theory['labels']}")
-    print(f"signal: {cell.theory['signal']}")
-    for bound in cell.theory["bounds"]:
-        print(
-            f"{bound['kind']} bound {bound['name']}: {si(float(bound['samples']))} samples. {bound['statement']}"
-        )
-    prediction = cell.theory["prediction"]
-    print(
-        f"predicted: 50 % at {si(number(prediction['half']))}, {cell.high:.0%} at {si(number(prediction['high']))}, "
-        f"plateau {si(number(prediction['plateau']))}. {prediction['statement']}"
-    )
-    if cell.curve is not None:
-        print(f"measured with {cell.replicates} replicates (rate and 95 % interval):")
-        for B, rate, interval in zip(cell.curve.grid, cell.curve.rates, cell.curve.intervals(), strict=True):
-            print(f"  {si(float(B)):>9} samples  {rate:6.3f}  [{interval.lower:.3f}, {interval.upper:.3f}]")
-    print(f"verdict: {cell.judgement.verdict.value.upper()}. {cell.judgement.reason}")
+    for line in summary.explain():
+        print(line)
     return EXIT_CONSISTENT
 
 
 def replay(out: Path, prefix: str, replicate: int, threads: int) -> int:
-    """Run one replicate again; 1 when a stored record differs."""
+    """Run one replicate again, from its very start; 1 when a stored record differs."""
     if replicate < 0:
         raise SimError(f"replicate {replicate} is not allowed: numbers start at 0")
     check_threads(threads)
     with Store(out, write=False) as store:
         cell = store.find(prefix).cell
         stored = store.records(cell.id).get(replicate)
-    record = protocol_of(cell).run(cell, [replicate], threads, lambda share: None)[replicate]
+    protocol = protocol_of(cell)
+    part = Part(cell, (replicate,))
+    seconds = protocol.seconds([part])
+    if seconds > LONG_SECONDS:
+        note(
+            f"this takes about {duration(seconds / threads)}: all that the replicate depends on is run again"
+        )
+    record = run_unit(Unit((part,), seconds), Means(threads), lambda share: None)[cell.id][replicate]
     print(json.dumps({"cell": cell.id, "replicate": replicate, "record": dict(record)}, sort_keys=True))
     if stored is None:
         note(f"replicate {replicate} is not stored: nothing to compare with")
@@ -232,6 +253,7 @@ def merge(sources: list[Path], out: Path) -> int:
                 )
                 for stored in cells:
                     target.add_records(stored.cell.id, store.records(stored.cell.id))
+                target.want(store.wanted())
         after = sum(len(target.replicates(stored.cell.id)) for stored in target.cells())
     print(f"{after - before} replicates added, {after} in {out}")
     return EXIT_CONSISTENT
@@ -251,8 +273,8 @@ def _check_agreement(source: Path, first: dict[tuple[str, int], tuple[dict[str, 
                     )
 
 
-def export(out: Path, form: str, to: Path | None) -> int:
-    """Write the success table."""
+def export(out: Path, form: str, to: Path | None, name: str | None) -> int:
+    """Write the table of a protocol."""
     from sim.export import write_csv, write_parquet
 
     if form == "parquet" and to is None:
@@ -260,11 +282,13 @@ def export(out: Path, form: str, to: Path | None) -> int:
     if to is not None and to.exists() and out.exists() and to.samefile(out):
         raise SimError(f"table {to} would overwrite the store: give another path")
     with Store(out, write=False) as store:
+        protocol, cells = _of_one_protocol(store, name)
+        protocol = protocol or protocol_named(DEFAULT_PROTOCOL)
         if form == "csv":
-            rows = write_csv(store, to)
+            rows = write_csv(store, protocol, cells, to)
         else:
             assert to is not None
-            rows = write_parquet(store, to)
+            rows = write_parquet(store, protocol, cells, to)
     if to is not None:
         note(f"{rows} rows in {to}")
     return EXIT_CONSISTENT
@@ -283,11 +307,16 @@ def verify(out: Path, replicates: int, seconds: float) -> int:
     return EXIT_CONTRADICTED if report.failures else EXIT_CONSISTENT
 
 
-def _print(summary: GridSummary, *, as_json: bool) -> None:
+def _print(summary: Summary, *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(summary_json(summary), indent=2))
+        print(json.dumps(summary.json(), indent=2))
     else:
-        print_summary(summary, console())
+        summary.print(console())
+
+
+def default_figure(store: Path) -> Path:
+    """Where the figure of a store goes: beside it, under the same name."""
+    return store.with_suffix(".png")
 
 
 def _figure_paths(out: Path) -> list[Path]:
@@ -295,12 +324,12 @@ def _figure_paths(out: Path) -> list[Path]:
     return [figure, figure.with_suffix(".svg")]
 
 
-def _draw(summary: GridSummary, path: Path) -> None:
-    from sim.figures import grid_figure, save
+def _draw(summary: Summary, path: Path) -> None:
+    from sim.figures import save
 
     if path.suffix not in FIGURE_SUFFIXES:
         raise SimError(f"figure {path} is not allowed: give a path that ends in .png or .svg")
     try:
-        save(grid_figure(summary), path)
+        save(summary.figure(), path)
     except OSError as error:
         raise SimError(f"figure {path} cannot be written: {error.strerror or error}") from error

@@ -1,10 +1,20 @@
-"""What every protocol offers to the runner and the command line."""
+"""What every protocol offers: to the runner, to the store and to the command line.
 
+A protocol is one experiment. It has a class of cells, of options and of summaries, each with the interface of this
+module, so that the runner, the store and the verbs know none of them by name.
+"""
+
+import argparse
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, final
+
+from rich.console import Console
 
 from sim.cell import Cell
+from sim.store import Store, StoredCell
 
 Progress = Callable[[float], None]
 """Called with the share of the unit (0 to 1) that is done."""
@@ -12,24 +22,170 @@ Progress = Callable[[float], None]
 Payload = Mapping[str, Any]
 """What one replicate showed, as JSON values."""
 
+Json = dict[str, Any]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some replicates of one cell."""
+
+    cell: Cell
+    replicates: tuple[int, ...]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Means:
+    """With what a unit of work is done; nothing here changes a result.
+
+    Attributes:
+        threads: threads of this process.
+        artifacts: folder for checkpoints and other files that make a resumed run cheap; None for none to be kept.
+        device: where reference operations run, `cpu` or `cuda`; `cpu` means the compiled code where there is one.
+    """
+
+    threads: int = 1
+    artifacts: Path | None = None
+    device: str = "cpu"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A cell of a grid, and how many replicates of it are wanted."""
+
+    cell: Cell
+    replicates: int
+
+
+class Options(ABC):
+    """A grid of one protocol, checked. Concrete options are frozen dataclasses."""
+
+    @abstractmethod
+    def wanted(self) -> list[Wanted]:
+        """The cells, each once, in the order in which they are shown.
+
+        Raises:
+            SimError: the options do not make a grid.
+        """
+
+    @abstractmethod
+    def theory(self, cell: Cell, replicates: int) -> Json:
+        """What is stored beside a cell, as JSON values; a pure function of these options and arguments."""
+
+
+class Summary(ABC):
+    """What a store says about cells of one protocol."""
+
+    @property
+    @abstractmethod
+    def exit_code(self) -> int:
+        """0 done and consistent, 1 contradicted, 3 undecided, incomplete or diverged."""
+
+    @abstractmethod
+    def print(self, console: Console) -> None:
+        """The tables, for people."""
+
+    @abstractmethod
+    def json(self) -> Json:
+        """The tables as JSON values; `cells` has an entry a cell."""
+
+    @abstractmethod
+    def explain(self) -> Iterator[str]:
+        """All that there is to say about the cells, in lines; used for one cell."""
+
+    @abstractmethod
+    def figure(self) -> Any:
+        """The figure, of matplotlib, which is imported when it is needed."""
+
 
 class Protocol(ABC):
-    """One experiment: cell → records."""
+    """One experiment.
+
+    Attributes:
+        name, version: the version rises when outcomes change.
+        together: whether all cells of a group are run in one unit; otherwise replicates are divided freely.
+        flags: options of the command line that only some protocols read, and this one does, as attribute names.
+        columns: of the exported table, in order; those in `integers` and `reals` are numbers, the others text.
+    """
 
     name: ClassVar[str]
     version: ClassVar[int]
+    together: ClassVar[bool] = False
+    flags: ClassVar[tuple[str, ...]]
+    columns: ClassVar[tuple[str, ...]]
+    integers: ClassVar[tuple[str, ...]] = ()
+    reals: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def tag(cls) -> str:
-        """Name and version, as it stands in a cell; the version rises when outcomes change."""
+        """Name and version, as it stands in a cell."""
         return f"{cls.name}/{cls.version}"
 
-    @abstractmethod
-    def run(
-        self, cell: Cell, replicates: Sequence[int], threads: int, progress: Progress
-    ) -> dict[int, Payload]:
-        """Records of the given replicates; each depends on (cell, replicate) only."""
+    # identity
 
     @abstractmethod
-    def seconds(self, cell: Cell) -> float:
-        """Expected seconds of one replicate on one thread of an ordinary processor."""
+    def cell_from_spec(self, spec: Mapping[str, Any]) -> Cell:
+        """The cell whose `spec()` this is; errors of any kind where there is none are the caller's to word."""
+
+    def group(self, cell: Cell) -> str:
+        """Cells of equal group share costly work; by default every cell is a group of its own."""
+        return cell.id
+
+    # work
+
+    @abstractmethod
+    def run(self, parts: Sequence[Part], means: Means, progress: Progress) -> dict[str, dict[int, Payload]]:
+        """Records by cell id and replicate; each depends on (cell, replicate) only.
+
+        Args:
+            parts: of cells of one group.
+            means: with what it is done.
+            progress: told of the share that is done.
+        """
+
+    @abstractmethod
+    def seconds(self, parts: Sequence[Part]) -> float:
+        """Expected seconds on one thread of an ordinary processor."""
+
+    # what is stored
+
+    @abstractmethod
+    def problem(self, cell: Cell, payload: Payload) -> str | None:
+        """Why a payload is no record of the cell, in a few words; None if it is one."""
+
+    @abstractmethod
+    def theory_again(self, cell: Cell, stored: Json) -> Json:
+        """What is stored beside a cell, computed again with the parameters that the stored one says it had.
+
+        Raises:
+            KeyError, TypeError, ValueError: the stored one does not say them.
+            SimError: there is no theory with these parameters.
+        """
+
+    # the command line
+
+    @abstractmethod
+    def options(self, given: argparse.Namespace) -> Options:
+        """Options from the command line.
+
+        Raises:
+            SimError: they are not allowed.
+        """
+
+    @abstractmethod
+    def summarise(
+        self, store: Store, stored: Sequence[StoredCell], wanted: Mapping[str, int] | None
+    ) -> Summary:
+        """Read a store.
+
+        Args:
+            store: an open store.
+            stored: cells of this protocol.
+            wanted: replicates that a run asked for, by cell id; those with higher numbers are left out. None: all.
+        """
+
+    @abstractmethod
+    def rows(self, store: Store, stored: StoredCell) -> Iterator[tuple[Any, ...]]:
+        """The cell's part of the exported table, one value for each of `columns`."""

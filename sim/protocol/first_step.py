@@ -7,8 +7,9 @@ A replicate is one student neuron, w uniform in {−1, 1}^n, on a stream of samp
 Replicates are independent: nothing is shared between their streams, so binomial intervals are exact.
 """
 
+import argparse
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, ClassVar, final
 
@@ -20,11 +21,12 @@ from torch import Tensor
 
 import kernels
 from sim import phase_one, streams
-from sim.cell import Cell
+from sim.cell import Cell, FirstStepCell, canonical_json
 from sim.channels import Channels, channels_of
-from sim.protocol.base import Payload, Progress, Protocol
+from sim.protocol.base import Json, Means, Options, Part, Payload, Progress, Protocol, Summary
 from sim.ranges import record_grid
-from sim.schedule import Progressive
+from sim.schedule import Progressive, schedule_from_spec
+from sim.store import Store, StoredCell
 
 CALL_SECONDS = 1.0
 """A call of the kernel aims at this length, so that progress is seen and interrupts are heard."""
@@ -39,11 +41,38 @@ class FirstStep(Protocol):
 
     name: ClassVar[str] = "first-step"
     version: ClassVar[int] = 1
+    flags: ClassVar[tuple[str, ...]] = (
+        *("labels", "teacher", "teacher_error", "degree"),
+        *("bias", "delta", "samples", "resolution"),
+    )
+    columns: ClassVar[tuple[str, ...]] = (
+        *("cell", "protocol", "n", "k", "q", "schedule", "seed"),
+        *("replicate", "samples", "success", "digest"),
+    )
+    integers: ClassVar[tuple[str, ...]] = ("n", "k", "q", "seed", "replicate", "samples", "success")
 
-    def run(
-        self, cell: Cell, replicates: Sequence[int], threads: int, progress: Progress
-    ) -> dict[int, Payload]:
+    def cell_from_spec(self, spec: Mapping[str, Any]) -> FirstStepCell:
+        """A first-step cell."""
+        fields = dict(spec)
+        schedule = schedule_from_spec(fields.pop("schedule"))
+        return FirstStepCell(schedule=schedule, **fields)
+
+    def run(self, parts: Sequence[Part], means: Means, progress: Progress) -> dict[str, dict[int, Payload]]:
         """Records: `success`, one character 0 or 1 for each B of the grid, and `digest` of all gradient sums."""
+        records: dict[str, dict[int, Payload]] = {}
+        for done, part in enumerate(parts):
+
+            def share(value: float, done: int = done) -> None:
+                progress((done + value) / len(parts))
+
+            cell = first_step_cell(part.cell)
+            records[cell.id] = self.run_cell(cell, part.replicates, means.threads, share)
+        return records
+
+    def run_cell(
+        self, cell: FirstStepCell, replicates: Sequence[int], threads: int, progress: Progress
+    ) -> dict[int, Payload]:
+        """Records of one cell by replicate."""
         torch.set_num_threads(threads)
         grid = record_grid(cell.samples, cell.resolution)
         target = cell.schedule.target(cell.n, cell.k)
@@ -62,17 +91,51 @@ class FirstStep(Protocol):
             progress((done + 1) / len(replicates))
         return records
 
-    def seconds(self, cell: Cell) -> float:
-        """Expected seconds of one replicate on one thread."""
-        schedule = cell.schedule
-        if isinstance(schedule, Progressive) and schedule.teacher == "phase-1":
-            return cell.samples * phase_one.seconds_per_sample(cell, schedule)
-        constant, slope = SECONDS_PER_SAMPLE
-        return 2e-4 + cell.samples * (constant + slope * cell.n)
+    def seconds(self, parts: Sequence[Part]) -> float:
+        """Expected seconds on one thread."""
+        return sum(_seconds(first_step_cell(part.cell)) * len(part.replicates) for part in parts)
+
+    def problem(self, cell: Cell, payload: Payload) -> str | None:
+        """A record has one 0 or 1 for each point of the cell's record grid."""
+        success = payload.get("success")
+        points = len(record_grid(first_step_cell(cell).samples, first_step_cell(cell).resolution))
+        if isinstance(success, str) and len(success) == points and set(success) <= {"0", "1"}:
+            return None
+        return f"has no success for each of {points} sample counts"
+
+    def theory_again(self, cell: Cell, stored: Json) -> Json:
+        """Bounds and predictions, for the δ and the number of students of the stored ones."""
+        from sim.plan import theory_of
+
+        return theory_of(first_step_cell(cell), float(stored["delta"]), int(stored["replicates"]))
+
+    def options(self, given: argparse.Namespace) -> Options:
+        """Options of a first-step grid."""
+        from sim.options import GridOptions
+
+        return GridOptions.from_arguments(given)
+
+    def summarise(
+        self, store: Store, stored: Sequence[StoredCell], wanted: Mapping[str, int] | None
+    ) -> Summary:
+        """Samples to success beside the bounds, and growths."""
+        from sim.summary import summarise
+
+        return summarise(store, stored, wanted)
+
+    def rows(self, store: Store, stored: StoredCell) -> Iterator[tuple[Any, ...]]:
+        """A row a (replicate, sample count)."""
+        cell = first_step_cell(stored.cell)
+        grid = record_grid(cell.samples, cell.resolution)
+        schedule = canonical_json(cell.schedule.spec())
+        head = (cell.id, cell.protocol, cell.n, cell.k, cell.q, schedule, cell.seed)
+        for replicate, payload in store.checked_records(cell).items():
+            for samples, success in zip(grid, payload["success"], strict=True):
+                yield (*head, replicate, samples, int(success), str(payload.get("digest")))
 
     def _by_kernel(
         self,
-        cell: Cell,
+        cell: FirstStepCell,
         replicates: Sequence[int],
         grid: Sequence[int],
         channels: Channels,
@@ -86,7 +149,7 @@ class FirstStep(Protocol):
         kept: list[Tensor] = []
         before: Tensor | int = 0
         start = 0
-        for points in _calls(grid, self.seconds(cell) / cell.samples * len(replicates) / threads):
+        for points in _calls(grid, _seconds(cell) / cell.samples * len(replicates) / threads):
             sums = (
                 before
                 + kernels.first_step(
@@ -111,6 +174,22 @@ class FirstStep(Protocol):
             replicate: _record(support, gradients[:, r, 0], counts[:, r].contiguous().numpy())
             for r, replicate in enumerate(replicates)
         }
+
+
+def first_step_cell(cell: Cell) -> FirstStepCell:
+    """The cell, which must be of this protocol."""
+    if not isinstance(cell, FirstStepCell):
+        raise TypeError(f"{cell!r} is no cell of the first-step protocol")
+    return cell
+
+
+def _seconds(cell: FirstStepCell) -> float:
+    """Expected seconds of one replicate on one thread."""
+    schedule = cell.schedule
+    if isinstance(schedule, Progressive) and schedule.teacher == "phase-1":
+        return cell.samples * phase_one.seconds_per_sample(cell, schedule)
+    constant, slope = SECONDS_PER_SAMPLE
+    return 2e-4 + cell.samples * (constant + slope * cell.n)
 
 
 def initial_weights(cell: Cell, replicate: int) -> Int8[Tensor, " n"]:

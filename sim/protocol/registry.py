@@ -4,8 +4,21 @@ from sim.cell import Cell
 from sim.errors import SimError
 from sim.protocol.base import Protocol
 from sim.protocol.first_step import FirstStep
+from sim.protocol.online import Online
 
-PROTOCOLS: dict[str, Protocol] = {FirstStep.name: FirstStep()}
+PROTOCOLS: dict[str, Protocol] = {FirstStep.name: FirstStep(), Online.name: Online()}
+
+
+def protocol_named(tag: str) -> Protocol:
+    """The protocol whose name a tag such as `first-step/1` starts with, whatever its version.
+
+    Raises:
+        SimError: it is not known here.
+    """
+    protocol = PROTOCOLS.get(tag.partition("/")[0])
+    if protocol is None:
+        raise _unknown(tag)
+    return protocol
 
 
 def protocol_of(cell: Cell) -> Protocol:
@@ -14,9 +27,12 @@ def protocol_of(cell: Cell) -> Protocol:
     Raises:
         SimError: the cell's protocol, or its version, is not known here.
     """
-    name = cell.protocol.partition("/")[0]
-    protocol = PROTOCOLS.get(name)
-    if protocol is None or protocol.tag() != cell.protocol:
-        known = ", ".join(p.tag() for p in PROTOCOLS.values())
-        raise SimError(f"protocol {cell.protocol!r} is not known here: this version runs {known}")
+    protocol = protocol_named(cell.protocol)
+    if protocol.tag() != cell.protocol:
+        raise _unknown(cell.protocol)
     return protocol
+
+
+def _unknown(tag: str) -> SimError:
+    known = ", ".join(p.tag() for p in PROTOCOLS.values())
+    return SimError(f"protocol {tag!r} is not known here: this version runs {known}")

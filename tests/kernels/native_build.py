@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,20 +16,28 @@ import kernels
 from kernels import _load
 
 SOURCES = Path(kernels.__file__).parent / "csrc"
-HARNESS = Path(__file__).parent / "native" / "harness.cpp"
+HARNESSES = Path(__file__).parent / "native"
+FIRST_STEP = ("harness.cpp", ("level.cpp", "schedule.cpp", "circuit.cpp"))
+TRAINING = ("harness_training.cpp", ("level_training.cpp", "training.cpp"))
 COMPILER = shutil.which("g++") or shutil.which("c++")
+
+LOSSES = ("logistic", "hinge", "correlation", "squared")
+Array = npt.NDArray[Any]
 
 needs_compiler = pytest.mark.skipif(
     COMPILER is None or not SOURCES.is_dir(), reason="needs a C++ compiler and the kernels' sources"
 )
 
 
-def build(sources: Path, library: Path, flags: Sequence[str] = ()) -> ctypes.CDLL:
+def build(
+    sources: Path, library: Path, flags: Sequence[str] = (), what: tuple[str, Sequence[str]] = FIRST_STEP
+) -> ctypes.CDLL:
     """Compile the sources, as level `baseline` whatever the flags, and load them."""
+    harness, parts = what
     assert COMPILER is not None
     command = [
         COMPILER, "-std=c++17", "-O1", "-shared", "-fPIC", "-pthread", "-w", "-DPARITY_LEVEL=baseline", *flags,
-        f"-I{sources}", str(HARNESS), *(str(sources / name) for name in ("level.cpp", "schedule.cpp", "circuit.cpp")),
+        f"-I{sources}", str(HARNESSES / harness), *(str(sources / name) for name in parts),
         "-o", str(library),
     ]  # fmt: skip
     subprocess.run(command, check=True)
@@ -58,4 +67,38 @@ def use(library: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch) -> None:
 
     module = ModuleType("built")
     module.first_step = first_step  # type: ignore[attr-defined]
+    monkeypatch.setattr(_load, "_core", module)
+
+
+def use_training(library: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the library what `kernels.sgd` and `kernels.logits` call for float64 and implementation "native"."""
+
+    def sgd(
+        key: int, stream: int, start: int, steps: int, batch: int, W: Array, b: Array, a: Array, c: Array,
+        targets: Array, target_of: Array, rates: Array, factors: Array, hidden_rate: float, output_rate: float,
+        loss: str, block: int, threads: int, level: str, logits: Array,
+    ) -> None:  # fmt: skip
+        sizes = np.array([start, steps, batch, *W.shape, rates.shape[0], factors.shape[0], block])
+        arrays = (W, b, a, c, targets, target_of, rates, factors)
+        failed = library.parity_sgd(
+            ctypes.c_uint64(key), ctypes.c_uint64(stream), _pointer(sizes), *(_pointer(array) for array in arrays),
+            ctypes.c_double(hidden_rate), ctypes.c_double(output_rate), ctypes.c_int64(LOSSES.index(loss)),
+            ctypes.c_int64(threads), _pointer(logits),
+        )  # fmt: skip
+        assert failed == 0
+
+    def logits(
+        key: int, stream: int, start: int, stop: int, W: Array, b: Array, a: Array, c: Array, threads: int,
+        level: str, out: Array,
+    ) -> None:  # fmt: skip
+        sizes = np.array([start, stop, *W.shape])
+        failed = library.parity_logits(
+            ctypes.c_uint64(key), ctypes.c_uint64(stream), _pointer(sizes), *(_pointer(v) for v in (W, b, a, c)),
+            ctypes.c_int64(threads), _pointer(out),
+        )  # fmt: skip
+        assert failed == 0
+
+    module = ModuleType("built")
+    module.sgd = sgd  # type: ignore[attr-defined]
+    module.logits = logits  # type: ignore[attr-defined]
     monkeypatch.setattr(_load, "_core", module)

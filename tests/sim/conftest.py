@@ -25,6 +25,14 @@ TINY = (
 )
 """A grid of six cells that runs in a moment."""
 
+ONLINE = (
+    *("--protocol", "online", "--n", "9", "--k", "2", "--teacher-width", "16", "--width", "8"),
+    *("--schedule", "cross-entropy,one-shot,progressive", "--lr", "0.1", "--teacher-lr", "0.1"),
+    *("--steps", "600", "--teacher-steps", "800", "--log-every", "100", "--checkpoints", "200"),
+    *("--replicates", "3"),
+)
+"""An online grid of a teacher and three kinds of students that runs in a moment."""
+
 
 @dataclass(frozen=True)
 class Result:
@@ -111,6 +119,28 @@ def tiny(_tiny: tuple[Path, Result], tmp_path: Path) -> Path:
     folder = tmp_path / "store"
     shutil.copytree(_tiny[0].parent, folder)
     return folder / "grid.sqlite"
+
+
+@pytest.fixture(scope="session")
+def _online(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+    folder = tmp_path_factory.mktemp("online")
+    result = run_grid(folder / "grid.sqlite", grid=ONLINE, figures=True)
+    assert result.code == 0, result
+    return folder / "grid.sqlite", result
+
+
+@pytest.fixture
+def online(_online: tuple[Path, Result], tmp_path: Path) -> Path:
+    """A fresh copy of a finished small online store, its figures and artifacts beside it."""
+    folder = tmp_path / "online"
+    shutil.copytree(_online[0].parent, folder)
+    return folder / "grid.sqlite"
+
+
+@pytest.fixture
+def online_result(_online: tuple[Path, Result]) -> Result:
+    """What the run of the small online store printed."""
+    return _online[1]
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import torch
 import kernels
 from kernels.randomness import BLOCK, mixture_bits
 from sim import streams
-from sim.cell import Cell
+from sim.cell import FirstStepCell
 from sim.phase_one import draw_teacher
 from sim.ranges import record_grid
 from sim.schedule import Progressive
@@ -20,19 +20,19 @@ from theory.targets import Target
 Array = npt.NDArray[np.int64]
 
 
-def samples(cell: Cell, replicate: int) -> Array:
+def samples(cell: FirstStepCell, replicate: int) -> Array:
     """The replicate's inputs, [B, n]."""
     key = streams.key(cell.id, "data")
     return kernels.draw_inputs(key, replicate, cell.n, 0, cell.samples).numpy().astype(np.int64)
 
 
-def weights(cell: Cell, replicate: int) -> Array:
+def weights(cell: FirstStepCell, replicate: int) -> Array:
     """The neuron's weights, [n]."""
     drawn = kernels.draw_signs(streams.key(cell.id, "initialisation"), replicate, cell.n)
     return drawn.numpy().astype(np.int64)
 
 
-def target_labels(cell: Cell, replicate: int, target: Target, x: Array) -> list[Fraction]:
+def target_labels(cell: FirstStepCell, replicate: int, target: Target, x: Array) -> list[Fraction]:
     """One label a sample."""
     support = streams.draw_support(cell.id, cell.n, cell.k)
     patterns = sum((x[:, i] == -1).astype(int) << t for t, i in enumerate(support))
@@ -48,7 +48,7 @@ def target_labels(cell: Cell, replicate: int, target: Target, x: Array) -> list[
     return [(rare if pick else common)[1][p] for pick, p in zip(picks, patterns, strict=True)]
 
 
-def labels_of(cell: Cell, replicate: int, x: Array) -> list[Fraction]:
+def labels_of(cell: FirstStepCell, replicate: int, x: Array) -> list[Fraction]:
     """The labels that the cell's schedule gives."""
     schedule = cell.schedule
     target = schedule.target(cell.n, cell.k)
@@ -66,7 +66,7 @@ def labels_of(cell: Cell, replicate: int, x: Array) -> list[Fraction]:
     return target_labels(cell, replicate, junta, x)
 
 
-def gradients(cell: Cell, replicate: int) -> list[list[Fraction]]:
+def gradients(cell: FirstStepCell, replicate: int) -> list[list[Fraction]]:
     """The exact gradient sums at every B of the record grid."""
     x, w = samples(cell, replicate), weights(cell, replicate)
     active = (x * w == -1).sum(axis=1) <= cell.q
@@ -87,13 +87,13 @@ def succeeds(gradient: Sequence[Fraction], support: Sequence[int]) -> bool:
     return all(size[i] > size[o] for i in support for o in range(len(size)) if o not in support)
 
 
-def success(cell: Cell, replicate: int) -> str:
+def success(cell: FirstStepCell, replicate: int) -> str:
     """The record's `success`."""
     support = streams.draw_support(cell.id, cell.n, cell.k)
     return "".join("1" if succeeds(g, support) else "0" for g in gradients(cell, replicate))
 
 
-def digest(cell: Cell, replicate: int, magnitudes: Sequence[Fraction] | None) -> str:
+def digest(cell: FirstStepCell, replicate: int, magnitudes: Sequence[Fraction] | None) -> str:
     """The record's `digest`: of the sums of each magnitude of the label, or of the gradient itself."""
     x, w = samples(cell, replicate), weights(cell, replicate)
     active = ((x * w == -1).sum(axis=1) <= cell.q).astype(np.int64)

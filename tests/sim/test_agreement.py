@@ -19,7 +19,7 @@ import pytest
 import torch
 
 import kernels
-from sim.cell import Cell
+from sim.cell import FirstStepCell
 from sim.channels import Channels, channels_of
 from sim.protocol.first_step import FirstStep
 from sim.ranges import record_grid
@@ -349,8 +349,8 @@ DELTA = Fraction(1, 10)
 REPLICATES = 800
 
 
-def grid_cell(n: int, k: int, schedule: Schedule, samples: int, q: int | None = None) -> Cell:
-    return Cell("first-step/1", n, k, middle(n) if q is None else q, schedule, samples, 2, 11)
+def grid_cell(n: int, k: int, schedule: Schedule, samples: int, q: int | None = None) -> FirstStepCell:
+    return FirstStepCell("first-step/1", n, k, middle(n) if q is None else q, schedule, samples, 2, 11)
 
 
 RATES = {
@@ -367,14 +367,14 @@ RATES = {
 
 
 @functools.cache
-def successes(cell: Cell) -> dict[int, int]:
+def successes(cell: FirstStepCell) -> dict[int, int]:
     """Successful replicates of the protocol at each B."""
-    records = FirstStep().run(cell, range(REPLICATES), 1, lambda share: None)
+    records = FirstStep().run_cell(cell, range(REPLICATES), 1, lambda share: None)
     total = np.array([[c == "1" for c in record["success"]] for record in records.values()]).sum(axis=0)
     return dict(zip(record_grid(cell.samples, cell.resolution), total.tolist(), strict=True))
 
 
-def bounds_of(cell: Cell) -> list[tuple[str, Kind, float]]:
+def bounds_of(cell: FirstStepCell) -> list[tuple[str, Kind, float]]:
     target = cell.schedule.target(cell.n, cell.k)
     assert target is not None
     values = {name: make().samples(cell.n, cell.k, cell.q, target, DELTA) for name, make in REGISTRY.items()}
@@ -382,14 +382,14 @@ def bounds_of(cell: Cell) -> list[tuple[str, Kind, float]]:
     return [(n, v.kind, v.value) for n, v in values.items() if not v.vacuous and n not in leaky_only]
 
 
-def check_upper(cell: Cell, samples: float, claim: str) -> None:
+def check_upper(cell: FirstStepCell, samples: float, claim: str) -> None:
     B = min(B for B in record_grid(cell.samples, cell.resolution) if B >= samples)  # noqa: SIM300
     assert_proportion_at_least(
         successes(cell)[B], REPLICATES, float(1 - DELTA), alternative=0.79, rate=RATE, claim=claim
     )
 
 
-def check_lower(cell: Cell, samples: float, claim: str) -> None:
+def check_lower(cell: FirstStepCell, samples: float, claim: str) -> None:
     B = max(B for B in record_grid(cell.samples, cell.resolution) if B < samples)  # noqa: SIM300
     assert_proportion_at_most(
         successes(cell)[B], REPLICATES, float(1 - DELTA), alternative=0.98, rate=RATE, claim=claim
@@ -439,7 +439,7 @@ labels, whose first successes come at B of some tens.
 """
 
 
-def check_prediction(cell: Cell, predicted: dict[int, float], tolerance: float) -> int:
+def check_prediction(cell: FirstStepCell, predicted: dict[int, float], tolerance: float) -> int:
     judged = 0
     for B, rate in predicted.items():
         low, high = rate - tolerance, rate + tolerance
@@ -466,7 +466,7 @@ def check_prediction(cell: Cell, predicted: dict[int, float], tolerance: float) 
     return judged
 
 
-def prediction_of(cell: Cell) -> dict[int, float]:
+def prediction_of(cell: FirstStepCell) -> dict[int, float]:
     target = cell.schedule.target(cell.n, cell.k)
     assert target is not None
     prediction = Prediction(cell.n, cell.q, target)

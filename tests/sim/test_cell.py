@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.cell import MAX_N, MAX_SAMPLES, MAX_SEED, Cell, canonical_json
+from sim.cell import MAX_N, MAX_SAMPLES, MAX_SEED, Cell, FirstStepCell, canonical_json
 from sim.errors import SimError
 from sim.ranges import record_grid
 from sim.schedule import CrossEntropy, LowDegreeCurriculum, OneShot, Progressive, Schedule
 
-BASE = Cell("first-step/1", 50, 4, 24, CrossEntropy(), 1 << 20, 2, 0)
+BASE = FirstStepCell("first-step/1", 50, 4, 24, CrossEntropy(), 1 << 20, 2, 0)
 
 
-def cells() -> st.SearchStrategy[Cell]:
+def cells() -> st.SearchStrategy[FirstStepCell]:
     schedules: st.SearchStrategy[Schedule] = st.one_of(
         st.just(CrossEntropy()),
         st.builds(
@@ -28,8 +28,10 @@ def cells() -> st.SearchStrategy[Cell]:
         st.builds(LowDegreeCurriculum, st.integers(1, 4)),
     )
 
-    def make(n: int, k: int, q: int, schedule: Schedule, samples: int, resolution: int, seed: int) -> Cell:
-        return Cell("first-step/1", n, min(k, n), min(q, n), schedule, samples, resolution, seed)
+    def make(
+        n: int, k: int, q: int, schedule: Schedule, samples: int, resolution: int, seed: int
+    ) -> FirstStepCell:
+        return FirstStepCell("first-step/1", n, min(k, n), min(q, n), schedule, samples, resolution, seed)
 
     return st.builds(
         make,
@@ -59,7 +61,7 @@ def test_identities_are_what_they_were() -> None:
 def test_the_identity_is_the_hash_of_all_fields_as_canonical_json() -> None:
     text = json.dumps(BASE.spec(), sort_keys=True, separators=(",", ":"))
     assert BASE.id == hashlib.sha256(text.encode()).hexdigest()
-    assert set(BASE.spec()) == {field.name for field in dataclasses.fields(Cell)}
+    assert set(BASE.spec()) == {field.name for field in dataclasses.fields(FirstStepCell)}
 
 
 CHANGES: dict[str, Any] = {
@@ -75,7 +77,7 @@ CHANGES: dict[str, Any] = {
 
 
 def test_every_field_has_a_change_in_the_table() -> None:
-    assert set(CHANGES) == {field.name for field in dataclasses.fields(Cell)}
+    assert set(CHANGES) == {field.name for field in dataclasses.fields(FirstStepCell)}
 
 
 @pytest.mark.parametrize("field", CHANGES)
@@ -86,13 +88,13 @@ def test_the_identity_changes_with_every_field(field: str) -> None:
 
 
 @given(cells(), cells())
-def test_identities_are_equal_iff_cells_are(a: Cell, b: Cell) -> None:
+def test_identities_are_equal_iff_cells_are(a: FirstStepCell, b: FirstStepCell) -> None:
     assert (a.id == b.id) == (a == b)
     assert a.id == dataclasses.replace(a).id
 
 
 @given(cells())
-def test_specs_round_trip_through_json(cell: Cell) -> None:
+def test_specs_round_trip_through_json(cell: FirstStepCell) -> None:
     again = Cell.from_spec(json.loads(canonical_json(cell.spec())))
     assert again == cell
     assert again.id == cell.id

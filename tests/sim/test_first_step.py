@@ -12,10 +12,11 @@ from hypothesis.extra import numpy as hnp
 import kernels
 import sim.protocol.first_step as module
 from sim import phase_one
-from sim.cell import Cell
+from sim.cell import FirstStepCell
 from sim.channels import channels_of
 from sim.errors import SimError
 from sim.plan import _student
+from sim.protocol.base import Part
 from sim.protocol.first_step import FirstStep, succeeds
 from sim.protocol.registry import PROTOCOLS, protocol_of
 from sim.ranges import record_grid
@@ -28,12 +29,14 @@ PROTOCOL = FirstStep()
 
 def cell_of(
     schedule: Schedule, n: int = 9, k: int = 2, *, q: int | None = None, samples: int = 600, seed: int = 0
-) -> Cell:
-    return Cell("first-step/1", n, k, threshold_count(n, 0) if q is None else q, schedule, samples, 2, seed)
+) -> FirstStepCell:
+    return FirstStepCell(
+        "first-step/1", n, k, threshold_count(n, 0) if q is None else q, schedule, samples, 2, seed
+    )
 
 
-def run(cell: Cell, replicates: list[int], threads: int = 1) -> dict[int, dict[str, str]]:
-    return {r: dict(p) for r, p in PROTOCOL.run(cell, replicates, threads, lambda share: None).items()}
+def run(cell: FirstStepCell, replicates: list[int], threads: int = 1) -> dict[int, dict[str, str]]:
+    return {r: dict(p) for r, p in PROTOCOL.run_cell(cell, replicates, threads, lambda share: None).items()}
 
 
 CELLS = {
@@ -138,7 +141,7 @@ def test_threads_change_nothing(name: str) -> None:
 def test_progress_rises_to_one(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CALL_SECONDS", 1e-5)
     shares: list[float] = []
-    PROTOCOL.run(CELLS[name], [0, 1, 2, 3], 1, shares.append)
+    PROTOCOL.run_cell(CELLS[name], [0, 1, 2, 3], 1, shares.append)
     assert shares == sorted(shares)
     assert len(shares) > 2
     assert shares[0] > 0
@@ -217,13 +220,13 @@ def test_too_many_samples_for_exact_sums_are_refused() -> None:
 
 def test_the_protocol_of_a_cell_is_found_by_name_and_version() -> None:
     assert protocol_of(CELLS["cross-entropy"]) is PROTOCOLS["first-step"]
-    for tag in ("first-step/2", "first-step", "online/1", ""):
+    for tag in ("first-step/2", "first-step", "online/2", ""):
         with pytest.raises(SimError, match="not known here: this version runs first-step/1"):
-            protocol_of(Cell(tag, 9, 2, 4, CrossEntropy(), 10, 2, 0))
+            protocol_of(FirstStepCell(tag, 9, 2, 4, CrossEntropy(), 10, 2, 0))
 
 
 @pytest.mark.parametrize("name", CELLS)
 def test_expected_seconds_are_positive_and_grow_with_the_horizon(name: str) -> None:
     cell = CELLS[name]
-    longer = Cell(cell.protocol, cell.n, cell.k, cell.q, cell.schedule, 1 << 30, 2, 0)
-    assert 0 < PROTOCOL.seconds(cell) < PROTOCOL.seconds(longer)
+    longer = FirstStepCell(cell.protocol, cell.n, cell.k, cell.q, cell.schedule, 1 << 30, 2, 0)
+    assert 0 < PROTOCOL.seconds([Part(cell, (0,))]) < PROTOCOL.seconds([Part(longer, (0,))])

@@ -390,6 +390,18 @@ def test_dry_run_writes_nothing(tmp_path: Path, tiny: Path) -> None:
     assert tree(tiny.parent) == before
 
 
+def test_a_dry_run_computes_no_theory(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object) -> None:
+        raise AssertionError("theory was computed")
+
+    monkeypatch.setattr("sim.plan.theory_of", refuse)
+    monkeypatch.setattr("sim.plan._bound", refuse)  # --samples sets the horizon
+    for out in (tiny, tiny.parent / "new.sqlite"):
+        assert call("run", *TINY, "--dry-run", "--workers", 1, "--out", out).code == 0
+    with pytest.raises(AssertionError, match="theory was computed"):
+        call("run", "--n", 12, "--k", 2, "--dry-run", "--workers", 1, "--out", tiny)
+
+
 def test_quiet_says_nothing_and_otherwise_progress_is_on_stderr(tmp_path: Path) -> None:
     quiet = run_grid(tmp_path / "q.sqlite", "--replicates", 2)
     assert quiet.err == ""
@@ -446,7 +458,7 @@ def test_the_table_has_a_row_a_cell_and_ends_with_the_verdict(tiny_result: Resul
 def test_exit_codes(verdict: Verdict, complete: bool, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(GridSummary, "verdict", verdict)
     monkeypatch.setattr(GridSummary, "complete", complete)
-    assert verbs.exit_code(GridSummary((), ())) == code
+    assert GridSummary((), ()).exit_code == code
 
 
 def test_a_contradicted_bound_exits_1_and_says_which(tiny: Path) -> None:
@@ -461,7 +473,7 @@ def test_a_contradicted_bound_exits_1_and_says_which(tiny: Path) -> None:
         store.add_cells(cells)
         summary = summarise(store)
     assert summary.verdict is Verdict.CONTRADICTED
-    assert verbs.exit_code(summary) == 1
+    assert summary.exit_code == 1
     explained = call("explain", cells[0][0].id[:12], "--out", tiny)
     assert "verdict: CONTRADICTED" in explained.out
     assert "upper bound 1" in explained.out

@@ -10,13 +10,17 @@ from typing import Any
 
 import pytest
 
-from sim.cell import Cell
+from sim.cell import FirstStepCell
 from sim.errors import StoreError
 from sim.schedule import CrossEntropy, Progressive
 from sim.store import APPLICATION_ID, SCHEMA_VERSION, Store
 from tests.sim.conftest import run_grid, table
 
-CELLS = [Cell("first-step/1", n, 2, 4, s, 64, 1, 0) for n in (9, 12) for s in (CrossEntropy(), Progressive())]
+CELLS = [
+    FirstStepCell("first-step/1", n, 2, 4, s, 64, 1, 0)
+    for n in (9, 12)
+    for s in (CrossEntropy(), Progressive())
+]
 THEORY = {"delta": 0.1}
 
 
@@ -249,14 +253,14 @@ def test_a_record_without_one_outcome_a_point_is_refused(path: Path, success: ob
     good = {"success": "0000111", "digest": "d"}
     with Store(path, write=True) as store:
         store.add_records(CELLS[1].id, {0: good})
-        assert store.outcomes(CELLS[1]) == {0: ("0000111", "d")}
+        assert store.checked_records(CELLS[1]) == {0: good}
     bad = {"digest": "d"} if success is None else good | {"success": success}
     alter(path, "UPDATE records SET payload = ? WHERE cell = ?", json.dumps(bad), CELLS[1].id)
     with (
         Store(path, write=False) as store,
         pytest.raises(StoreError, match=r"replicate 0 of cell .* 7 sample counts"),
     ):
-        store.outcomes(CELLS[1])
+        store.checked_records(CELLS[1])
 
 
 def test_a_reader_cannot_write(path: Path) -> None:
@@ -267,7 +271,7 @@ def test_a_reader_cannot_write(path: Path) -> None:
 FILL = """
 import resource, sys
 from pathlib import Path
-from sim.cell import Cell
+from sim.cell import FirstStepCell
 from sim.schedule import CrossEntropy
 from sim.grid import main
 limit = int(sys.argv[1])

@@ -1,18 +1,15 @@
 """The verbs other than run, in this process."""
 
-import csv
-import io
 import json
 import shutil
 import sqlite3
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 
-from sim.cell import Cell
-from sim.export import COLUMNS
+from sim.cell import FirstStepCell
+from sim.protocol.first_step import first_step_cell
 from sim.ranges import record_grid
 from sim.store import Store
 from tests.sim.conftest import Result, call, run_grid, table, tree
@@ -25,9 +22,9 @@ def alter(path: Path, sql: str, *values: object) -> None:
     connection.close()
 
 
-def first_cell(path: Path) -> Cell:
+def first_cell(path: Path) -> FirstStepCell:
     with Store(path, write=False) as store:
-        return store.cells()[0].cell
+        return first_step_cell(store.cells()[0].cell)
 
 
 @pytest.mark.parametrize("verb", ["status", "explain", "replay", "export", "plot", "verify"])
@@ -56,6 +53,29 @@ def test_status_lists_every_cell(tiny: Path) -> None:
     cells = call("status", "--json", "--out", tiny).json["cells"]
     assert [c["id"] for c in cells] == ids
     assert all(c["replicates"] == 6 for c in cells)
+
+
+def test_status_says_what_is_missing_where_the_store_knows(tiny: Path) -> None:
+    cell = first_cell(tiny)
+    alter(tiny, "DELETE FROM records WHERE cell = ? AND replicate IN (1, 4)", cell.id)
+    lines = call("status", "--out", tiny).out.splitlines()
+    assert lines[0].endswith("4 replicates, 2 missing")
+    assert lines[-1] == f"6 cells, 34 replicates in {tiny}, 2 missing"
+    cells = call("status", "--json", "--out", tiny).json["cells"]
+    assert [c["missing"] for c in cells] == [2, 0, 0, 0, 0, 0]
+    # Asking for less later does not make less of it; a store of before this was noted does not know.
+    run_grid(tiny, "--replicates", 1)
+    assert call("status", "--out", tiny).out.splitlines() == lines
+    connection = sqlite3.connect(tiny)
+    with connection:
+        connection.execute("DROP TABLE wanted")
+    connection.close()
+    before = tree(tiny.parent)
+    assert "missing" not in call("status", "--out", tiny).out
+    assert {c["missing"] for c in call("status", "--json", "--out", tiny).json["cells"]} == {None}
+    assert tree(tiny.parent) == before
+    run_grid(tiny, "--replicates", 8)
+    assert call("status", "--out", tiny).out.splitlines()[-1] == f"6 cells, 48 replicates in {tiny}"
 
 
 def test_explain_says_what_the_cell_is_and_why_the_verdict(tiny: Path) -> None:
@@ -129,89 +149,6 @@ def test_replay_refuses_bad_numbers(options: list[str], part: str, tiny: Path) -
     assert part in call("replay", first_cell(tiny).id, *options, "--out", tiny).refusal
 
 
-# export
-
-
-def test_the_table_has_a_row_a_cell_replicate_and_sample_count(tiny: Path) -> None:
-    rows = list(csv.DictReader(io.StringIO(table(tiny))))
-    expected = []
-    with Store(tiny, write=False) as store:
-        for stored in store.cells():
-            cell = stored.cell
-            for replicate, payload in store.records(cell.id).items():
-                for B, s in zip(record_grid(cell.samples, cell.resolution), payload["success"], strict=True):
-                    spec = json.dumps(cell.schedule.spec(), sort_keys=True, separators=(",", ":"))
-                    values = (
-                        cell.id,
-                        cell.protocol,
-                        cell.n,
-                        cell.k,
-                        cell.q,
-                        spec,
-                        cell.seed,
-                        replicate,
-                        B,
-                        s,
-                    )
-                    expected.append([*map(str, values), payload["digest"]])
-    assert [list(row.values()) for row in rows] == expected
-    assert list(rows[0]) == list(COLUMNS)
-    assert len(rows) == 6 * 6 * 7
-
-
-def test_csv_equals_parquet(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sim.export.BATCH", 100)  # several batches, the last one partly full
-    result = call("export", "--format", "parquet", "--to", tmp_path / "t.parquet", "--out", tiny)
-    assert result == Result(0, "", f"252 rows in {tmp_path / 't.parquet'}\n")
-    parquet = pq.read_table(tmp_path / "t.parquet")
-    rows = list(csv.DictReader(io.StringIO(table(tiny))))
-    assert [{key: str(value) for key, value in row.items()} for row in parquet.to_pylist()] == rows
-    call("export", "--to", tmp_path / "t.csv", "--out", tiny)
-    assert (tmp_path / "t.csv").read_text() == table(tiny)
-
-
-def test_an_empty_store_exports_an_empty_table(tmp_path: Path) -> None:
-    path = tmp_path / "s.sqlite"
-    Store(path, write=True).close()
-    assert table(path) == ",".join(COLUMNS) + "\n"
-    assert call("export", "--format", "parquet", "--to", tmp_path / "t.parquet", "--out", path).code == 0
-    assert pq.read_table(tmp_path / "t.parquet").num_rows == 0
-
-
-@pytest.mark.parametrize(
-    ("options", "part"),
-    [
-        (["--format", "parquet"], "needs a file: give --to"),
-        (["--format", "xls"], "'xls'"),
-        (["--to", "/nonexistent/t.csv"], "cannot be written: No such file"),
-        (["--format", "parquet", "--to", "/nonexistent/t.parquet"], "cannot be written"),
-        (["--to", "/"], "cannot be written: Is a directory"),
-    ],
-)
-def test_export_refuses_what_cannot_be_written(options: list[str], part: str, tiny: Path) -> None:
-    assert part in call("export", *options, "--out", tiny).refusal
-
-
-@pytest.mark.parametrize("form", ["csv", "parquet"])
-def test_export_never_overwrites_the_store(form: str, tiny: Path) -> None:
-    before = tree(tiny.parent)
-    assert "overwrite the store" in call("export", "--format", form, "--to", tiny, "--out", tiny).refusal
-    assert tree(tiny.parent) == before
-
-
-def test_a_malformed_record_is_refused_by_every_reader(tiny: Path) -> None:
-    cell = first_cell(tiny)
-    alter(tiny, "UPDATE records SET payload = ? WHERE cell = ? AND replicate = 0", '{"success":"1"}', cell.id)
-    for verb in (["plot"], ["explain", cell.id]):
-        assert "was altered" in call(*verb, "--out", tiny).refusal
-    exported = call("export", "--out", tiny)  # rows before the bad one are out already
-    assert exported.code == 2
-    assert "was altered" in exported.err
-    result = call("verify", "--out", tiny)
-    assert result.code == 1
-    assert "FAIL" in result.out
-
-
 # merge
 
 
@@ -226,6 +163,7 @@ def halves(tiny: Path, folder: Path) -> list[Path]:
                     store.add_cells([(stored.cell, stored.theory)])
                     records = source.records(stored.cell.id)
                     store.add_records(stored.cell.id, {r: p for r, p in records.items() if r % 2 == half})
+                store.want(source.wanted())
     return paths
 
 
@@ -377,7 +315,7 @@ def degenerate(tiny: Path, path: Path, kind: str) -> None:
     """Stores with little to draw."""
     with Store(tiny, write=False) as source, Store(path, write=True) as store:
         for stored in source.cells():
-            cell = stored.cell
+            cell = first_step_cell(stored.cell)
             if kind == "a single n" and cell.n != 9:
                 continue
             store.add_cells([(cell, stored.theory)])

@@ -1,0 +1,267 @@
+"""The tables of online cells, for people and as JSON."""
+
+import json
+import math
+import statistics
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from sim.online.cell import StudentCell, TeacherCell
+from sim.online.options import NO_THEORY
+from sim.online.summary import THRESHOLDS, Median, OnlineSummary, OnlineSummaryOfCell, Pooled
+
+INTERVALS = (
+    "Medians over students, of samples on a grid of log points, with intervals of level 95 % by order statistics (for "
+    "fewer than 6: the range, of level 1 - 2^(1-R)). Students of a cell share teacher and samples; rows of all seeds "
+    "are medians over seeds, which share nothing."
+)
+
+
+def print_summary(summary: OnlineSummary, console: Console) -> None:
+    """Print the teachers, the students, what the intervals are, and how the run stands."""
+    for n, k in sorted({(cell.cell.n, cell.cell.k) for cell in summary.cells}):
+        here = [cell for cell in summary.cells if (cell.cell.n, cell.cell.k) == (n, k)]
+        teachers = [cell for cell in here if isinstance(cell.cell, TeacherCell)]
+        students = [cell for cell in here if isinstance(cell.cell, StudentCell)]
+        if teachers:
+            console.print(_teacher_table(teachers, n, k))
+        if students:
+            console.print(_student_table(summary, students, n, k))
+    for text in (INTERVALS, NO_THEORY):
+        console.print(text, highlight=False, soft_wrap=True)
+    for cell in summary.cells:
+        if cell.bad or not cell.complete:
+            console.print(f"{cell.cell.label()}: {cell.status()}", highlight=False, soft_wrap=True)
+    diverged = f", {summary.diverged} diverged (in no median)" if summary.diverged else ""
+    console.print(f"{'COMPLETE' if summary.complete else 'INCOMPLETE'}{diverged}", highlight=False)
+
+
+def _teacher_table(cells: list[OnlineSummaryOfCell], n: int, k: int) -> Table:
+    table = Table(title=f"teachers, n = {n}, k = {k}", title_justify="left", header_style="")
+    for name in (
+        "width",
+        "rate",
+        "seed",
+        "samples",
+        "transition",
+        "75 % at [95 % interval]",
+        "final accuracy",
+        "status",
+    ):
+        table.add_column(name, justify="left" if name in ("rate", "status") else "right")
+    for summary in cells:
+        cell = summary.cell
+        assert isinstance(cell, TeacherCell)
+        final = summary.final_accuracy
+        table.add_row(
+            str(cell.teacher.width),
+            cell.teacher.rate.label(),
+            str(cell.seed),
+            _plain(cell.horizon),
+            transition_text(summary),
+            _crossing_text(summary),
+            "-" if final is None else _share(final.value),
+            summary.status() if summary.records else "not run",
+        )
+    return table
+
+
+def _student_table(summary: OnlineSummary, cells: list[OnlineSummaryOfCell], n: int, k: int) -> Table:
+    table = Table(
+        title=f"students, n = {n}, k = {k}: samples to an accuracy", title_justify="left", header_style=""
+    )
+    right = ("width", "seed", "students")
+    names = ("schedule", "width", "rate", "teacher", "seed", "students")
+    for name in (*names, *(f"{threshold:.0%}" for threshold in THRESHOLDS), "final accuracy", "status"):
+        table.add_column(name, justify="right" if name in right or name.endswith(("%", "y")) else "left")
+    pooled = {pool.cells[0].setting: pool for pool in summary.pooled}
+    last = None
+    for cell in sorted(cells, key=lambda c: (_order(c), c.cell.seed)):
+        section = _order(cell)[:2]
+        if last is not None and section != last:
+            table.add_section()
+        last = section
+        table.add_row(*_student_row(summary, cell))
+        pool = pooled.get(cell.setting)
+        if pool is not None and cell is pool.cells[-1]:
+            table.add_row(*_pooled_row(pool))
+    return table
+
+
+def _order(summary: OnlineSummaryOfCell) -> tuple[str, str, str]:
+    """Teacher, kind of schedule, series."""
+    cell = summary.cell
+    assert isinstance(cell, StudentCell)
+    return "" if cell.teacher is None else cell.teacher.label(), cell.student.supervision.name, cell.series
+
+
+def _student_row(summary: OnlineSummary, of_cell: OnlineSummaryOfCell) -> list[str]:
+    cell = of_cell.cell
+    assert isinstance(cell, StudentCell)
+    teacher = "-"
+    if cell.teacher is not None:
+        beside = summary.teacher_of(of_cell)
+        at = "" if beside is None else f", {transition_text(beside)}"
+        teacher = f"{cell.teacher.width} rate {cell.teacher.rate.label()}{at}"
+    return [
+        cell.student.supervision.label(),
+        str(cell.student.width),
+        cell.student.rate.label(),
+        teacher,
+        str(cell.seed),
+        str(len(of_cell.good)),
+        *(_samples(of_cell.samples_to[threshold]) for threshold in THRESHOLDS),
+        _accuracy(of_cell.final_accuracy),
+        of_cell.status() if of_cell.records else "not run",
+    ]
+
+
+def _pooled_row(pool: Pooled) -> list[str]:
+    return [
+        *("", "", "", "", f"all {len(pool.cells)}", str(sum(len(cell.good) for cell in pool.cells))),
+        *(_samples(pool.samples_to[threshold]) for threshold in THRESHOLDS),
+        _accuracy(pool.final_accuracy),
+        "",
+    ]
+
+
+def transition_text(summary: OnlineSummaryOfCell) -> str:
+    """For example `60000..80000`: from the last log point before 55 % to the first with 95 %, in samples."""
+    found = summary.transition
+    if found is None or found.start is None:
+        return "none"
+    return f"{_plain(found.start)}..{'' if found.end is None else _plain(found.end)}"
+
+
+def _crossing_text(summary: OnlineSummaryOfCell) -> str:
+    found = summary.transition
+    crossing = None if found is None else next((c for c in found.crossings if c.level == 0.75), None)
+    if crossing is None:
+        return "-"
+    high = "∞" if crossing.high is None else _plain(crossing.high)
+    return f"{_plain(crossing.step)} [{_plain(crossing.low)}, {high}]"
+
+
+def _plain(value: float | int) -> str:
+    """A number of samples, without an exponent where it is short so."""
+    if math.isinf(value):
+        return "∞"
+    if value >= 1_000_000 and value % 10_000 == 0:
+        return f"{value / 1_000_000:g}M"
+    return f"{value / 1000:g}k" if value >= 1000 and value % 10 == 0 else f"{value:g}"
+
+
+def _samples(median: Median | None) -> str:
+    if median is None:
+        return "-"
+    if median.level == 0:
+        return _plain(median.value)
+    return f"{_plain(median.value)} [{_plain(median.low)}, {_plain(median.high)}]"
+
+
+def _share(value: float) -> str:
+    return f"{value:.4g}"
+
+
+def _accuracy(median: Median | None) -> str:
+    if median is None:
+        return "-"
+    if median.level == 0:
+        return _share(median.value)
+    return f"{_share(median.value)} [{_share(median.low)}, {_share(median.high)}]"
+
+
+def as_json(summary: OnlineSummary) -> dict[str, Any]:
+    """The tables as JSON values; ∞ is null."""
+    return {
+        "complete": summary.complete,
+        "diverged": summary.diverged,
+        "intervals": INTERVALS,
+        "theory": NO_THEORY,
+        "cells": [_cell_json(summary, cell) for cell in summary.cells],
+        "over_seeds": [
+            {
+                "cells": [cell.cell.id for cell in pool.cells],
+                "series": pool.cells[0].cell.series,
+                "seeds": [cell.cell.seed for cell in pool.cells],
+                **_medians_json(pool.samples_to, pool.final_accuracy),
+            }
+            for pool in summary.pooled
+        ],
+    }
+
+
+def _cell_json(summary: OnlineSummary, of_cell: OnlineSummaryOfCell) -> dict[str, Any]:
+    teacher = summary.teacher_of(of_cell)
+    return {
+        **of_cell.cell.json(),
+        "teacher_cell": None if teacher is None else teacher.cell.id,
+        "replicates": len(of_cell.records),
+        "complete": of_cell.complete,
+        "status": of_cell.status(),
+        "diverged": {str(r): record["diverged_at"] for r, record in of_cell.bad.items()},
+        "transition": _transition_json(of_cell),
+        **_medians_json(of_cell.samples_to, of_cell.final_accuracy),
+        "theory": of_cell.theory,
+    }
+
+
+def _transition_json(of_cell: OnlineSummaryOfCell) -> dict[str, Any] | None:
+    found = of_cell.transition
+    if found is None:
+        return None
+    crossings = [
+        {"accuracy": c.level, "samples": c.step, "interval": [c.low, c.high]} for c in found.crossings
+    ]
+    return {"start": found.start, "end": found.end, "crossings": crossings}
+
+
+def _medians_json(samples_to: Mapping[float, Median | None], final: Median | None) -> dict[str, Any]:
+    return {
+        "samples_to": {f"{threshold:g}": _median_json(median) for threshold, median in samples_to.items()},
+        "final_accuracy": _median_json(final),
+    }
+
+
+def _median_json(median: Median | None) -> dict[str, Any] | None:
+    if median is None:
+        return None
+    return {
+        "median": _number(median.value),
+        "interval": None if median.level == 0 else [_number(median.low), _number(median.high)],
+        "level": median.level,
+        "values": [_number(value) for value in median.values],
+    }
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def explain_cell(of_cell: OnlineSummaryOfCell) -> Iterator[str]:
+    """All about one cell, in lines."""
+    cell = of_cell.cell
+    yield f"{cell.label()}\nid {cell.id}"
+    yield f"what: {json.dumps(cell.spec(), sort_keys=True)}"
+    if isinstance(cell, StudentCell) and (teacher := cell.teacher_cell()) is not None:
+        yield f"teacher: cell {teacher.id[:12]}"
+    if of_cell.transition is not None:
+        yield f"transition: {transition_text(of_cell)} samples; 75 % at {_crossing_text(of_cell)}"
+    yield f"theory: {of_cell.theory['statement']}"
+    if of_cell.good:
+        yield f"measured with {len(of_cell.good)} replicates (accuracy on the held-out set: median and range):"
+        for i, step in enumerate(of_cell.good[0]["steps"]):
+            values = [record["held_out"][i] for record in of_cell.good]
+            middle = statistics.median(values)
+            samples = _plain(step * of_cell.good[0]["batch"])
+            yield f"  {samples:>9} samples  {middle:6.4f}  [{min(values):.4f}, {max(values):.4f}]"
+    for threshold, median in of_cell.samples_to.items():
+        if median is not None:
+            level = f" (level {median.level:.0%})" if median.level else ""
+            yield f"samples to {threshold:.0%}: {_samples(median)}{level}"
+    for replicate, record in of_cell.bad.items():
+        yield f"replicate {replicate}: {record['status']} at step {record['diverged_at']}"
+    yield f"status: {of_cell.status()}"
