@@ -69,7 +69,8 @@ def peer(n: int, neurons: int, chunk: int) -> Contender:
 def peak_megabytes(n: int, neurons: int, samples: int, threads: int) -> float:
     """How far the op raises a fresh process's memory at its peak, its arguments and results included (Linux)."""
     script = (
-        "from benchmarks.first_step import ours; from benchmarks.side_by_side import memory; ours(8, 2, 100).run(); before = memory(reset=True);"
+        "from benchmarks.first_step import ours; from benchmarks.side_by_side import memory;"
+        "ours(8, 2, 100).run(); before = memory(reset=True);"
         f"ours({n}, {neurons}, {samples}, threads={threads}).run(); print(memory() - before)"
     )
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)

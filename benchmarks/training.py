@@ -60,9 +60,7 @@ def ours(width: int, students: int, steps: int, threads: int, level: str = "auto
 
 def eager(width: int, steps: int) -> Contender:
     """The loop of the paper's published code: one module, torch.optim.SGD, cross-entropy, batch size 1."""
-    model = torch.nn.Sequential(
-        torch.nn.Linear(N_INPUTS, width), torch.nn.ReLU(), torch.nn.Linear(width, 2)
-    )
+    model = torch.nn.Sequential(torch.nn.Linear(N_INPUTS, width), torch.nn.ReLU(), torch.nn.Linear(width, 2))
     optimiser = torch.optim.SGD(model.parameters(), lr=RATE)
     loss = torch.nn.CrossEntropyLoss()
     x, y = samples(steps)
@@ -210,7 +208,10 @@ def table(
                     "lowest": min(best) / 1000,
                     "times the op's": median,
                     "least of the rounds": lowest,
-                    "times the FLOP bound": statistics.median(best) * 1e-9 * rate / (4 * width * (N_INPUTS + 1)),
+                    "times the FLOP bound": statistics.median(best)
+                    * 1e-9
+                    * rate
+                    / (4 * width * (N_INPUTS + 1)),
                 }
             )
     return rows
@@ -225,7 +226,9 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     jax = importlib.util.find_spec("jax") is not None
-    rows = table(options.rounds, options.threads, jax=jax, progress=lambda text: print(f"... {text}", flush=True))
+    rows = table(
+        options.rounds, options.threads, jax=jax, progress=lambda text: print(f"... {text}", flush=True)
+    )
     if options.json:
         print(json.dumps({"status": str(kernels.status()), "rows": rows}, indent=1))
         return

@@ -12,7 +12,7 @@ Confidence levels, used everywhere. Intervals that are shown have error 5 %. Ver
 - a plateau or a slope is contradicted when a 99.9 % interval excludes the predicted one (a slope: by more than the
   prediction's own error), and consistent otherwise if that interval is narrow enough to tell: 0.45 for success
   probabilities; for exponents, a 95 % interval at most 1 wide; for a logarithm, one that excludes growth
-  proportional to n.
+  proportional to n; fewer than 11 students at some n decide nothing.
 
 Everything else is *undecided*.
 """
@@ -43,6 +43,12 @@ ALPHA_SUPPORTED = 0.10
 ALPHA_CONTRADICTED = 0.001
 PLATEAU_RESOLUTION = 0.45
 BOOTSTRAP_RESAMPLES = 1000
+
+# At the true samples for success 1/2, each of R students succeeds or fails as a fair coin falls: with probability
+# 2^(1−R) all of them do the same. Then every resample does, too, and the true value is beyond every bootstrap
+# interval, however it is stretched (R = 1: always, and the interval is a point). From 11 students on
+# that is rarer than the error of a contradiction.
+GROWTH_STUDENTS = 1 + math.ceil(math.log2(1 / ALPHA_CONTRADICTED))
 
 
 @final
@@ -145,6 +151,7 @@ class GrowthSummary:
             magnitude, not a certified bound; it matters where B is below a thousand or so.
         linear: the slope against log n if B grew in proportion to n from the predicted one at the smallest n.
         limit: the exponent as n → ∞, or None.
+        students: the smallest number of them at any n of the fit.
     """
 
     k: int
@@ -155,6 +162,7 @@ class GrowthSummary:
     predicted_error: float
     linear: float | None
     limit: str | None
+    students: int
 
     @cached_property
     def judgement(self) -> Judgement:
@@ -162,6 +170,9 @@ class GrowthSummary:
         if self.predicted is None or self.fit.slope is None:
             return Judgement(Verdict.UNDECIDED, "No slope was fitted.", 0.0)
         shown = self.fit.bootstrap
+        if self.students < GROWTH_STUDENTS:
+            reason = f"Only {self.students} students at some n: a bootstrap needs {GROWTH_STUDENTS} or more."
+            return Judgement(Verdict.UNDECIDED, reason, shown.alpha)
         if not shown.bounded:
             return Judgement(Verdict.UNDECIDED, "The slope's interval is unbounded.", shown.alpha)
         # The bootstrap is asymptotic, so its interval is carried to the stricter level by the normal law.
@@ -294,7 +305,8 @@ def _growths(cells: Sequence[CellSummary]) -> Iterable[GrowthSummary]:
         at_used = {n: predicted[n] for n in fit.used}
         slope, error = _slope(at_used, logarithmic)
         linear = None if slope is None else _linear_slope(at_used)
-        yield GrowthSummary(k, label, fit, logarithmic, slope, error, linear, law["limit"])
+        students = min((curves[n].replicates for n in fit.used), default=0)
+        yield GrowthSummary(k, label, fit, logarithmic, slope, error, linear, law["limit"], students)
 
 
 def _slope(samples: dict[int, float], logarithmic: bool) -> tuple[float | None, float]:

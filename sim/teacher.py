@@ -161,11 +161,13 @@ class Trajectory:
 
     Args:
         spec: the teacher.
-        artifacts: where its files are.
+        artifacts: where its files are. Rounding depends on the device: each device needs a folder of its own.
+        device: `cpu`, or another device of torch, on which the kernels' reference trains. Files, and what `load`
+            returns, are on the CPU.
     """
 
-    def __init__(self, spec: TeacherSpec, artifacts: Artifacts) -> None:
-        self.spec = spec
+    def __init__(self, spec: TeacherSpec, artifacts: Artifacts, device: str = "cpu") -> None:
+        self.spec, self.device = spec, device
         self.run = artifacts.run("teacher", spec.trajectory())
         self._task = spec.task
 
@@ -299,7 +301,10 @@ class Trajectory:
         total = sum(stop - start for start, stop, _ in plan)
         done = 0
         for start, stop, targets in plan:
-            state = self._initial() if start in targets else self._load(start)
+            # At step 0 there need be no checkpoint, neither before nor after.
+            begins = start == 0 and not self.run.exists(step_name(0))
+            state = self._initial() if begins else self._load(start)
+            state = state._replace(network=_moved(state.network, self.device))
             made = []
             if start in targets:
                 self._save(state, threads)
@@ -337,20 +342,21 @@ class Trajectory:
             self._task.key("teacher data"),
             0,
             state.network,
-            probabilities(labels, DTYPES[spec.dtype])[None],
-            torch.from_numpy(spec.rate.values(state.step, stop, spec.steps))[None],
+            probabilities(labels, DTYPES[spec.dtype])[None].to(self.device),
+            torch.from_numpy(spec.rate.values(state.step, stop, spec.steps))[None].to(self.device),
             start=samples[0],
             batch=spec.batch,
-            decay=torch.tensor([[spec.decay]], dtype=torch.float64) if spec.decay else None,
+            decay=torch.tensor([[spec.decay]], dtype=torch.float64).to(self.device) if spec.decay else None,
             output_rate=output_rate(spec.initialisation),
             threads=threads,
         )
-        bad = result.logits[0].isfinite().logical_not().nonzero()
+        logits = result.logits.cpu()
+        bad = logits[0].isfinite().logical_not().nonzero()
         if len(bad):
             raise _Diverged(state.step + int(bad[0]) // spec.batch)
         if not all(bool(tensor.isfinite().all()) for tensor in result.network):
             raise _Diverged(stop)
-        correct, loss = right_answers(result.logits, labels)
+        correct, loss = right_answers(logits, labels)
         return _State(
             stop,
             result.network,
@@ -360,7 +366,7 @@ class Trajectory:
 
     def _save(self, state: _State, threads: int) -> None:
         accuracy = self._task.accuracy(state.network, threads=threads)
-        tensors = {**state.network._asdict(), "correct": state.correct, "loss": state.loss}
+        tensors = {**_moved(state.network, "cpu")._asdict(), "correct": state.correct, "loss": state.loss}
         notes = {"step": state.step, "held_out": round(float(accuracy[0]) * EVALUATION_SAMPLES)}
         self.run.save(step_name(state.step), tensors, notes)
 
@@ -409,8 +415,9 @@ class Trajectory:
     def _check_arrival(self, state: _State, made: list[int]) -> None:
         """Training has come to a checkpoint that was there already: it must be that one, bit for bit."""
         there = self._load(state.step)
-        pairs = zip((*state.network, *state[2:]), (*there.network, *there[2:]), strict=True)
-        if all(torch.equal(ours, theirs) for ours, theirs in pairs):
+        ours = _moved(state.network, "cpu")
+        pairs = zip((*ours, *state[2:]), (*there.network, *there[2:]), strict=True)
+        if all(torch.equal(a, b) for a, b in pairs):
             return
         for step in made:
             self.run.remove(step_name(step))
@@ -418,6 +425,10 @@ class Trajectory:
             f"artifact {self.run.path(step_name(state.step))} is not what this version computes on this machine: "
             f"delete {self.run.folder} and run again to compute all of it anew"
         )
+
+
+def _moved(network: Network, device: str) -> Network:
+    return Network(*(tensor.to(device) for tensor in network))
 
 
 def _listed(steps: tuple[int, ...]) -> str:

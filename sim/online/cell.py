@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from sim.cell import Cell, canonical_json
+from sim.course import Course, StudentSpec
 from sim.errors import SimError
 from sim.parity import ParityTask
-from sim.student import Course, StudentSpec
 from sim.supervision import CrossEntropy
 from sim.teacher import TeacherSpec
 
@@ -87,7 +87,7 @@ class StudentCell(Cell):
         protocol, n, k, seed: as in every cell; the last three are those of the task and of the teacher.
         teacher: who teaches; None iff the students see the parity only.
         student: what a student is and what supervises it.
-        steps, batch, segment, log_every: of the students, see `sim.student.Course`.
+        steps, batch, segment, log_every: of the students, see `sim.course.Course`.
         device: where they are trained, `cpu` or `cuda`; rounding depends on it.
     """
 

@@ -7,8 +7,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from sim.online.cell import StudentCell, TeacherCell
+from sim.online.draw import draw_accuracy
+from sim.online.marks import Series
 from sim.online.summary import OnlineSummary, OnlineSummaryOfCell
-from sim.online_figures import Series, draw_accuracy
 
 MAX_PANELS = 12
 MAX_SERIES = 20

@@ -6,17 +6,8 @@ from typing import Any
 
 from sim.errors import SimError
 from sim.ranges import MAX_VALUES, parse_count, parse_number
-from sim.supervision import (
-    SUPERVISIONS,
-    Annealed,
-    CrossEntropy,
-    OneShot,
-    Progressive,
-    Single,
-    Supervision,
-    TillSaturate,
-    TwoShot,
-)
+from sim.supervision import CrossEntropy, Supervision
+from sim.supervisions import SUPERVISIONS, Annealed, OneShot, Progressive, Single, TillSaturate, TwoShot
 
 SCHEDULE_HELP = """Schedules of protocol online, separated by commas; I, T, STEP are steps or ranges as 6e4..8e4/1e4:
   cross-entropy          the parity itself; no teacher

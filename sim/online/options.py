@@ -8,6 +8,7 @@ from typing import Any, final
 import torch
 
 from sim.cell import Cell, check_seed, check_shape
+from sim.course import StudentSpec
 from sim.errors import SimError
 from sim.network import check_network
 from sim.online.cell import DEVICES, NAME, VERSION, StudentCell, TeacherCell, segment_of
@@ -16,7 +17,6 @@ from sim.options import MAX_REPLICATES
 from sim.protocol.base import Json, Options, Wanted
 from sim.ranges import parse_count, parse_list, parse_number, parse_range
 from sim.rates import RateSchedule
-from sim.student import StudentSpec
 from sim.supervision import CrossEntropy, Supervision
 from sim.teacher import TeacherSpec
 

@@ -19,6 +19,7 @@ from typing import Any, ClassVar, final
 
 from sim.artifacts import Artifacts
 from sim.cell import Cell, canonical_json
+from sim.course import Course
 from sim.online import records
 from sim.online.cell import (
     NAME,
@@ -33,7 +34,7 @@ from sim.online.cell import (
 from sim.parity import Outcome, Status
 from sim.protocol.base import Json, Means, Options, Part, Payload, Progress, Protocol, Summary
 from sim.store import Store, StoredCell
-from sim.student import Course, train_students
+from sim.student import train_students
 from sim.teacher import TeacherSpec, Trajectory
 
 SECONDS_PER_WEIGHT = (5e-11, 1e-11)
@@ -144,7 +145,7 @@ class _Group:
         found: Records = {}
         outcome = Outcome(Status.OK)
         if self._teacher is not None:
-            trajectory = Trajectory(self._teacher, self._artifacts)
+            trajectory = Trajectory(self._teacher, self._artifacts, self._device)
             outcome = self._train_teacher(trajectory)
             for cell in self._teacher_cells:
                 found[cell.id] = {0: self._teacher_record(cell, trajectory, outcome)}

@@ -20,23 +20,43 @@ FAULTS = {
     "slabs overlap": ("samples.h", "return groups * slab / slabs;", "return groups * slab / slabs - (slab > 0);"),
     "a signed sum is wrong": ("products.h", "low[4] = {w0 + w1, w1 - w0", "low[4] = {w0 + w1, w0 - w1"),
     "weights of the tables swapped": ("products.h", "difference = w3 - w2", "difference = w2 - w3"),
-    "second slab forgets the first": ("products.h", "if (slab > 0) {\n          for (int64_t u = 0; u < 4; ++u) sums[u] = at(h + (t",
-                                      "if (slab > 1) {\n          for (int64_t u = 0; u < 4; ++u) sums[u] = at(h + (t"),
+    "second slab forgets the first": (
+        "products.h",
+        "if (slab > 0) {\n          for (int64_t u = 0; u < 4; ++u) sums[u] = at(h + (t",
+        "if (slab > 1) {\n          for (int64_t u = 0; u < 4; ++u) sums[u] = at(h + (t",
+    ),
     "rows past the end count": ("products.h", "t + u < block.rows ? at(c", "t + u < block.rows + 1 ? at(c"),
     "kept weights not scaled": ("products.h", "sums[u] *= keep;", "sums[u] *= 1;"),
-    "a unit at the edge": ("reals.h", "return h > none ? x : none;", "return h < none ? none : x + (h > none ? none : x);"),
-    "rate of the output layer": ("sweep.h", "-(rate * steps_.output_rate) * delta,", "-(rate * steps_.hidden_rate) * delta,"),
-    "the new a is used": ("sweep.h", "c = where_active<F>(x, move.hidden * a);\n    at(h) = c;\n    const Vec next",
-                          "c = where_active<F>(x, move.hidden * (a + move.output * relu<F>(x)));\n    at(h) = c;\n    const Vec next"),
+    "a unit at the edge": (
+        "reals.h", "return h > none ? x : none;", "return h < none ? none : x + (h > none ? none : x);",
+    ),
+    "rate of the output layer": (
+        "sweep.h", "-(rate * steps_.output_rate) * delta,", "-(rate * steps_.hidden_rate) * delta,",
+    ),
+    "the new a is used": (
+        "sweep.h",
+        "c = where_active<F>(x, move.hidden * a);\n    at(h) = c;\n    const Vec next",
+        "c = where_active<F>(x, move.hidden * (a + move.output * relu<F>(x)));\n    at(h) = c;\n    const Vec next",
+    ),
     "the last step of a block is not finished": ("sweep.h", "finish(t, move);\n          return c;", "return c;"),
     "one row is not gathered": ("sweep.h", "s < past; ++s, c += stride", "s + 1 < past; ++s, c += stride"),
     "inner rows miss one": ("sweep.h", "s < kInner; ++s) x += weights", "s + 1 < kInner; ++s) x += weights"),
-    "chunks miss the last vector": ("sweep.h", "std::min(part_.vectors, begin + kChunkVectors)));", "std::min(part_.vectors - 1, begin + kChunkVectors)));"),
+    "chunks miss the last vector": (
+        "sweep.h",
+        "std::min(part_.vectors, begin + kChunkVectors)));",
+        "std::min(part_.vectors - 1, begin + kChunkVectors)));",
+    ),
     "hinge margin": ("sweep.h", "y * z < 1 ?", "y * z < 0 ?"),
     "decay of the rows before": ("train.h", "left * block.gram", "block.gram"),
     "decay of what is added": ("train.h", "scratch.share[s] = left;", "scratch.share[s] = 1;"),
-    "sums of a split batch lost": ("train.h", "if (ends) c = factor * c + c_sum, c_sum = 0;", "if (ends) c = factor * c, c_sum = 0;"),
-    "first rate for all blocks": ("train.h", "job_.rates + (job_.rate_rows > 1 ? r : 0) * job_.steps + step", "job_.rates + (job_.rate_rows > 1 ? r : 0) * job_.steps"),
+    "sums of a split batch lost": (
+        "train.h", "if (ends) c = factor * c + c_sum, c_sum = 0;", "if (ends) c = factor * c, c_sum = 0;",
+    ),
+    "first rate for all blocks": (
+        "train.h",
+        "job_.rates + (job_.rate_rows > 1 ? r : 0) * job_.steps + step",
+        "job_.rates + (job_.rate_rows > 1 ? r : 0) * job_.steps",
+    ),
     "tiles do not move on": ("train.h", "job_.start + done, at - done", "job_.start, at - done"),
     "logits without output bias": ("forward.h", "job_.c[r] + sum_lanes", "sum_lanes"),
     "members share one student": ("train.h", "r = me.team->take()) tile", "r = me.team->take() + 1) tile"),
@@ -86,7 +106,10 @@ def test_a_fresh_build_is_right(
 @pytest.mark.skipif(not NATIVE, reason="needs the extension")
 @pytest.mark.parametrize("fault", FAULTS)
 def test_planted_faults_are_caught(
-    fault: str, cases: list[tuple[TrainingCase, kernels.SGDResult]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    fault: str,
+    cases: list[tuple[TrainingCase, kernels.SGDResult]],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     name, there, planted = FAULTS[fault]
     for path in SOURCES.iterdir():

@@ -141,6 +141,14 @@ class TestNative:
             case = make_training(i, n, width, 150, decay=i % 2 == 0, start=100 * i)
             assert distance(case.run(implementation), case.run("reference")) < EXACT, (width, n)
 
+    @pytest.mark.parametrize("batch", [1, 3])
+    def test_one_network_shared_by_a_team(self, implementation: str, batch: int) -> None:
+        """From 2,048 neurons on, threads share out the neurons of one network."""
+        case = make_training(27, 40, 2100, 150, batch=batch, decay=True, start=4000)
+        expected = case.run("reference")
+        for threads in (1, 2, 3):
+            assert distance(case.run(implementation, threads), expected) < EXACT, threads
+
     @pytest.mark.parametrize("block", BLOCKS)
     def test_blocks(self, implementation: str, block: int) -> None:
         case, expected = _long("logistic", 1, True)

@@ -9,23 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim.cell import Cell, FirstStepCell, canonical_json
+from sim.course import StudentSpec
 from sim.errors import SimError
 from sim.online.cell import StudentCell, TeacherCell, segment_of
+from sim.protocol import online as module
+from sim.protocol.base import Means, Part
 from sim.protocol.online import Online
 from sim.protocol.registry import PROTOCOLS, protocol_of
 from sim.rates import RateSchedule
 from sim.schedule import CrossEntropy as FirstStepCrossEntropy
-from sim.student import StudentSpec
-from sim.supervision import (
-    Annealed,
-    CrossEntropy,
-    OneShot,
-    Progressive,
-    Single,
-    Supervision,
-    TillSaturate,
-    TwoShot,
-)
+from sim.supervision import CrossEntropy, Supervision
+from sim.supervisions import Annealed, OneShot, Progressive, Single, TillSaturate, TwoShot
 from sim.teacher import TeacherSpec
 
 RATE = RateSchedule(0.1)
@@ -181,6 +175,24 @@ def test_cells_are_grouped_by_teacher_or_by_course() -> None:
         dataclasses.replace(PARITY, student=StudentSpec(30, RATE, CrossEntropy()))
     )
     assert online.group(PARITY) != online.group(dataclasses.replace(PARITY, steps=300))
+
+
+def test_teacher_and_students_are_trained_on_the_cells_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As far as it is passed on; what is passed stands still here, as there need be no such device."""
+    devices: list[str] = []
+
+    def stopped(*arguments: Any, device: str, **more: Any) -> Any:
+        devices.append(device)
+        raise InterruptedError
+
+    monkeypatch.setattr(module, "Trajectory", lambda teacher, artifacts, device: stopped(device=device))
+    monkeypatch.setattr(module, "train_students", stopped)
+    for cell in (TAUGHT_BY, TAUGHT, PARITY):
+        for device in ("cpu", "cuda"):
+            part = Part(dataclasses.replace(cell, device=device), (0,))
+            with pytest.raises(InterruptedError):
+                Online().run([part], Means(), lambda share: None)
+    assert devices == ["cpu", "cuda"] * 3
 
 
 @given(st.integers(1, 200_000))

@@ -18,23 +18,26 @@ from scipy.stats import t as student_t
 
 from sim.errors import SimError
 from sim.figures import COLOURS, plain_text
-from sim.online_figures import (
-    Row,
-    Series,
-    accuracy_figure,
-    choice_figure,
-    correlation_figure,
+from sim.online.draw import (
     draw_accuracy,
     draw_choice,
     draw_correlations,
     draw_degrees,
     draw_temperature,
     draw_widths,
+)
+from sim.online.figures import (
+    accuracy_figure,
+    choice_figure,
+    correlation_figure,
     save_drawing,
     temperature_figure,
     widths_figure,
 )
-from sim.probe import READINGS, Crossing, Group, Peak, Point, Probes, ProbeSpec, Reading, Transition
+from sim.online.marks import Row, Series
+from sim.probe import READINGS, ProbeSpec
+from sim.probes import Group, Point, Probes, Reading
+from sim.transition import Crossing, Peak, Transition
 
 NAN, INF = math.nan, math.inf
 TRANSITION = Transition(

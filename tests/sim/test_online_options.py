@@ -13,17 +13,8 @@ from sim.online.cell import StudentCell, TeacherCell
 from sim.online.grammar import parse_schedule
 from sim.online.options import OnlineOptions
 from sim.rates import RateSchedule
-from sim.supervision import (
-    SUPERVISIONS,
-    Annealed,
-    CrossEntropy,
-    OneShot,
-    Progressive,
-    Single,
-    Supervision,
-    TillSaturate,
-    TwoShot,
-)
+from sim.supervision import CrossEntropy, Supervision
+from sim.supervisions import SUPERVISIONS, Annealed, OneShot, Progressive, Single, TillSaturate, TwoShot
 from tests.sim.conftest import ONLINE, TINY, Result, call, tree
 
 GRAMMAR: list[tuple[str, list[Supervision]]] = [

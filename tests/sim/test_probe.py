@@ -1,8 +1,7 @@
-"""Correlations with monomials against enumeration and by hand; where the transition and the peak are found."""
+"""Correlations with monomials against enumeration and by hand."""
 
 import json
 import math
-from collections.abc import Iterator
 from itertools import combinations, product
 
 import numpy as np
@@ -10,27 +9,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binom
 
 import kernels
 from kernels import Network
 from sim import probe as module
 from sim.errors import SimError
-from sim.probe import (
-    DEFAULT_SAMPLES,
-    LEVELS,
-    READINGS,
-    Group,
-    Point,
-    Probes,
-    ProbeSpec,
-    Reading,
-    correlations,
-    exact_correlations,
-    find_peak,
-    find_transition,
-    probe,
-)
+from sim.probe import DEFAULT_SAMPLES, READINGS, ProbeSpec, correlations, exact_correlations
+from tests.sim.probe_cases import known_network, random_network
 from tests.statistics import (
     assert_mean,
     assert_proportion,
@@ -41,23 +26,6 @@ from tests.statistics import (
 
 PROBABILITY, SIGN, LOGIT = range(3)
 RATE = 1e-7
-
-
-def random_network(seed: int, r: int, m: int, n: int, dtype: torch.dtype = torch.float64) -> Network:
-    """Networks whose logits are of order one."""
-    generator = torch.Generator().manual_seed(seed)
-    shapes = ((r, m, n), (r, m), (r, m), (r,))
-    w, b, a, c = (torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype) for shape in shapes)
-    return Network(w / math.sqrt(n), b, a / math.sqrt(m), c)
-
-
-def known_network(n: int = 5, dtype: torch.dtype = torch.float64) -> Network:
-    """f(x) = x_1 / 2 + x_0 x_2 / 4 + 1 / 8, from x = relu(x) - relu(-x) and x y = relu(x + y) + relu(-x - y) - 1."""
-    w = torch.zeros((1, 4, n), dtype=dtype)
-    w[0, 0, 1], w[0, 1, 1] = 1, -1
-    w[0, 2, [0, 2]], w[0, 3, [0, 2]] = 1, -1
-    a = torch.tensor([[0.5, -0.5, 0.25, 0.25]], dtype=dtype)
-    return Network(w, torch.zeros((1, 4), dtype=dtype), a, torch.tensor([-0.25 + 0.125], dtype=dtype))
 
 
 def naive(
@@ -78,8 +46,6 @@ def value(spec: ProbeSpec, measured: module.Correlations, reading: int, *monomia
 
 
 # Monomials
-
-
 @given(st.integers(1, 12), st.data())
 @settings(max_examples=40)
 def test_monomials_are_what_they_are_said_to_be(n: int, data: st.DataObject) -> None:
@@ -114,8 +80,6 @@ def test_each_monomial_is_equally_likely() -> None:
 
 
 # Correlations
-
-
 def test_known_coefficients_by_enumeration() -> None:
     spec = ProbeSpec(5, (0, 1, 2), key=1, off=100)
     exact = exact_correlations(spec, known_network())
@@ -288,82 +252,6 @@ def test_infinite_logits_are_not_a_number_and_harm_nobody_else() -> None:
     assert torch.equal(broken.values[:, [0, 2]], whole.values[:, [0, 2]])
 
 
-# Records
-
-
-def test_points_of_a_trajectory(monkeypatch: pytest.MonkeyPatch) -> None:
-    spec = ProbeSpec(6, (1, 3), key=7, samples=900, off=4)
-    small = [(10 * i, random_network(i, 1 + i % 2, 4, 6, torch.float32)) for i in range(5)]
-    networks = [*small, (60, random_network(9, 1, 7, 6, torch.float32)), (70, random_network(9, 1, 7, 6))]
-    calls: list[tuple[int, int]] = []
-    together = probe(spec, networks, progress=lambda points, samples: calls.append((points, samples)))
-    assert [(p.step, p.replicate) for p in together.points] == [
-        (step, r) for step, network in networks for r in range(network.W.shape[0])
-    ]
-    assert calls == [(0, 900), (7, 900), (8, 900)]  # one pass for the networks of one shape and type
-    for point in together.points:
-        network = Network(*(t[point.replicate, None] for t in dict(networks)[point.step]))
-        alone = correlations(spec, network)
-        for g, name in enumerate(READINGS):
-            reading = point.readings[name]
-            assert reading.values == pytest.approx(alone.values[g, 0, :4].tolist(), rel=1e-5, abs=1e-6)
-            assert reading.errors == pytest.approx(alone.errors[g, 0, :4].tolist(), rel=1e-5, abs=1e-6)
-            outside = alone.values[g, 0, 4:].abs()
-            assert [(group.kind, group.degree) for group in reading.groups] == [
-                ("off", 1),
-                ("off", 2),
-                ("mixed", 2),
-            ]
-            for group, part, errors in zip(
-                reading.groups, outside.split(4), alone.errors[g, 0, 4:].split(4), strict=True
-            ):
-                assert group.count == 4
-                assert group.mean == pytest.approx(float(part.mean()), abs=1e-6)
-                assert group.largest == pytest.approx(float(part.max()), abs=1e-6)
-                assert part.min() - 1e-6 <= group.low <= group.high <= part.max() + 1e-6
-                excess = max(0.0, float((part**2 - errors**2).mean())) ** 0.5
-                assert group.excess == pytest.approx(excess, abs=1e-3)
-    values = json.loads(json.dumps(together.to_json(), allow_nan=False))
-    assert Probes.from_json(values) == together
-    trace = together.degree(1, "sign", replicate=1)
-    assert trace.steps.tolist() == [10, 30]
-    assert trace.monomials == ((1,), (3,))
-    assert trace.values[0].tolist() == list(together.points[2].readings["sign"].values[1:3])
-    assert trace.groups[0]["off"].count == 4
-    monkeypatch.setattr(module, "BATCH", 50)
-    again: list[tuple[int, int]] = []
-    apart = probe(spec, networks, progress=lambda points, samples: again.append((points, samples)))
-    assert len(again) > len(calls)
-    assert [p.step for p in apart.points] == [p.step for p in together.points]
-
-
-def test_networks_are_taken_one_pass_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "BATCH", 24)
-    alive = []
-
-    def trajectory() -> Iterator[tuple[int, Network]]:
-        for step in range(4):
-            alive.append(step)
-            yield step, random_network(step, 1, 4, 6)
-
-    done: list[int] = []
-    spec = ProbeSpec(6, (1,), key=7, samples=10)
-    probe(spec, trajectory(), progress=lambda points, samples: done.append(len(alive) - points))
-    assert done == [2, 2, 2, 1]  # the one at hand, and the next, which did not fit
-
-
-def test_a_diverged_network_is_null_in_json() -> None:
-    w, b, a, c = random_network(1, 1, 4, 6)
-    probes = probe(ProbeSpec(6, (1,), key=7, samples=10), [(0, Network(w * math.nan, b, a, c))])
-    values = probes.to_json()
-    text = json.dumps(values, allow_nan=False)
-    assert values["points"][0]["readings"]["sign"]["values"] == [None, None]
-    back = Probes.from_json(json.loads(text))
-    assert all(math.isnan(v) for v in back.points[0].readings["logit"].values)
-    assert find_peak(back) is None
-    assert find_peak(Probes(probes.spec, ())) is None
-
-
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -392,168 +280,3 @@ def test_other_refusals() -> None:
         correlations(spec, network, chunk=0)
     with pytest.raises(SimError, match=r"2\^21 inputs are refused"):
         exact_correlations(spec, network)
-    probes = probe(spec, [(0, network)])
-    with pytest.raises(SimError, match="reading 'p' is unknown: use one of probability, sign, logit"):
-        probes.degree(1, "p")
-    with pytest.raises(SimError, match=r"alpha 0\.0 is refused"):
-        find_peak(probes, alpha=0.0)
-    values = probes.to_json()
-    for broken in (
-        {},
-        {"spec": values["spec"], "points": [{}]},
-        {"spec": {}, "points": []},
-        {"points": None},
-    ):
-        with pytest.raises(SimError, match="no probe"):
-            Probes.from_json(broken)
-
-
-# The transition
-
-STEPS = tuple(range(0, 6000, 100))
-TRUE = tuple(0.5 + 0.5 / (1 + math.exp(-(s - 3020) / 150)) for s in STEPS)
-
-
-def true_crossing(level: float) -> int:
-    return next(s for s, a in zip(STEPS, TRUE, strict=True) if a >= level)
-
-
-def test_a_clean_curve() -> None:
-    found = find_transition(STEPS, TRUE, evaluations=10**9)
-    assert [c.level for c in found.crossings] == list(LEVELS)
-    for crossing in found.crossings:
-        assert crossing.step == crossing.low == crossing.high == true_crossing(crossing.level)
-        assert crossing.confirmed
-    assert (found.start, found.end) == (true_crossing(0.55) - 100, true_crossing(0.95))
-
-
-def test_the_interval_is_as_documented() -> None:
-    steps = range(2500, 3500)
-    curve = [0.5 + (s - 2500) / 2000 for s in steps]
-    d = math.sqrt(math.log(2 * 1000 / 0.05) / (2 * 4096))
-    crossing = find_transition(steps, curve).crossings[1]
-    assert crossing.step == 3000
-    assert crossing.low == next(s for s, a in zip(steps, curve, strict=True) if a >= 0.75 - d)
-    assert crossing.high == next(s for s, a in zip(steps, curve, strict=True) if a >= 0.75 + d)
-
-
-def test_only_lasting_crossings_count() -> None:
-    steps = range(10)
-    spike = [0.5, 0.9, 0.9, 0.5, 0.5, 0.8, 0.8, 0.8, 0.5, 0.5]
-    found = find_transition(steps, spike, evaluations=10**9)
-    assert [(c.level, c.step, c.confirmed) for c in found.crossings] == [(0.55, 5, True), (0.75, 5, True)]
-    assert (found.start, found.end) == (4, None)
-    once = find_transition(steps, spike, evaluations=10**9, persistence=1)
-    assert [c.step for c in once.crossings] == [1, 1]
-    late = find_transition(steps, [0.5] * 8 + [0.97] * 2, evaluations=10**9)
-    assert [(c.step, c.confirmed) for c in late.crossings] == [(8, False)] * 3
-    gap = find_transition(steps, [0.5, 0.97, math.nan, 0.97, 0.97, 0.97, 0.97, 0.97, 0.97, 0.97])
-    assert [c.step for c in gap.crossings] == [3, 3, 3]
-
-
-def test_curves_without_a_transition() -> None:
-    for curve in ([], [0.5], [0.5] * 20, [math.nan] * 20):
-        found = find_transition(range(len(curve)), curve)
-        assert (found.crossings, found.start, found.end) == ((), None, None)
-    from_the_start = find_transition([7, 8, 9], [1.0, 1.0, 1.0])
-    assert (from_the_start.start, from_the_start.end) == (7, 7)
-    assert all(c.low == c.high == 7 for c in from_the_start.crossings[:2])
-    assert from_the_start.crossings[2].high == 7
-
-
-@pytest.mark.parametrize("shared", [False, True], ids=["fresh evaluations", "the same evaluations"])
-def test_intervals_hold_as_often_as_declared(shared: bool) -> None:
-    generator, trials, missed, n, alpha = np.random.default_rng(5), 300, 0, 256, 0.05
-    for _ in range(trials):
-        uniform = generator.random((1 if shared else len(STEPS), n))
-        curve = (uniform <= np.array(TRUE)[:, None]).mean(axis=1).tolist()
-        found = find_transition(STEPS, curve, evaluations=n, alpha=alpha)
-        missed += not all(
-            c.low <= true_crossing(c.level) and (c.high is None or true_crossing(c.level) <= c.high)
-            for c in found.crossings
-        )
-        assert len(found.crossings) == 3
-    assert_proportion_at_most(
-        missed, trials, alpha, alternative=0.2, rate=RATE, claim="intervals of the crossings"
-    )
-
-
-def test_a_student_at_chance_raises_no_alarm() -> None:
-    generator, trials, t = np.random.default_rng(6), 500, 100
-    curves = generator.binomial(4096, 0.5, (trials, t)) / 4096
-    alarms = sum(bool(find_transition(range(t), curve.tolist(), persistence=1).crossings) for curve in curves)
-    bound = t * float(binom.sf(math.ceil(0.55 * 4096) - 1, 4096, 0.5))
-    assert bound < 1e-7
-    assert_proportion_at_most(
-        alarms, trials, 1e-7, alternative=0.02, rate=1e-6, claim="false alarms at chance"
-    )
-
-
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        ({"accuracies": [0.5]}, "2 steps with 1 accuracies"),
-        ({"steps": [1, 1]}, "use increasing steps"),
-        ({"evaluations": 0}, "0 evaluations"),
-        ({"persistence": 0}, "persistence 0"),
-        ({"alpha": 1.0}, "alpha 1.0"),
-        ({"levels": ()}, "levels"),
-        ({"levels": (0.7, 0.6)}, "levels"),
-        ({"levels": (0.7, 1.0)}, "levels"),
-        ({"accuracies": [0.5, 50.0]}, "50.0 are refused"),
-    ],
-)
-def test_curves_refused(arguments: dict[str, object], sentence: str) -> None:
-    with pytest.raises(SimError, match=sentence):
-        find_transition(**({"steps": [1, 2], "accuracies": [0.5, 0.6]} | arguments))  # type: ignore[arg-type]
-
-
-# The peak
-
-
-def synthetic(means: np.ndarray, errors: np.ndarray, steps: tuple[int, ...], replicate: int = 0) -> Probes:
-    """Probes of k = 2 whose degree-1 correlations are given, [steps, 2]."""
-    points = []
-    for step, values, error in zip(steps, means, errors, strict=True):
-        reading = Reading((0.0, *map(float, values), 0.0), (error, *(error,) * 2, error), ())
-        points.append(Point(step, replicate, dict.fromkeys(READINGS, reading)))
-    return Probes(ProbeSpec(9, (0, 1), key=0), tuple(points))
-
-
-def test_the_peak_and_its_interval() -> None:
-    steps = (10, 20, 30, 40, 50, 60)
-    height = np.array([0.0, 0.02, 0.0895, 0.09, 0.05, math.nan])
-    values = np.stack([height, -height], axis=1)
-    peak = find_peak(synthetic(values, np.full(6, 1e-3), steps))
-    assert peak is not None
-    assert (peak.step, peak.low, peak.high) == (40, 30, 40)
-    assert peak.value == pytest.approx(0.09)
-    assert peak.error == pytest.approx(1e-3)
-    sharp = find_peak(synthetic(values, np.full(6, 1e-5), steps))
-    assert sharp is not None
-    assert (sharp.low, sharp.high) == (40, 40)
-    blunt = find_peak(synthetic(values, np.full(6, 1e-1), steps))
-    assert blunt is not None
-    assert (blunt.low, blunt.high) == (10, 50)
-    assert find_peak(synthetic(values, np.full(6, 1e-3), steps), replicate=1) is None
-
-
-def test_the_peaks_interval_holds_as_often_as_declared() -> None:
-    generator, trials, missed, error = np.random.default_rng(7), 300, 0, 0.02
-    steps = tuple(range(40))
-    truth = 0.09 * np.exp(-(((np.arange(40) - 21) / 6) ** 2))
-    for _ in range(trials):
-        noisy = truth[:, None] * [1, -1] + error * generator.standard_normal((40, 2))
-        peak = find_peak(synthetic(noisy, np.full(40, error), steps), alpha=0.05)
-        assert peak is not None
-        assert peak.low <= peak.step <= peak.high
-        missed += not peak.low <= 21 <= peak.high
-    assert_proportion_at_most(missed, trials, 0.05, alternative=0.2, rate=RATE, claim="interval of the peak")
-
-
-def test_groups_join_the_trace_of_their_degree() -> None:
-    groups = (Group("off", 1, 2, 0.1, 0.0, 0.2, 0.2, 0.1), Group("mixed", 2, 2, 0.3, 0.0, 0.4, 0.4, 0.1))
-    reading = Reading((0.0,) * 4, (0.0,) * 4, groups)
-    probes = Probes(ProbeSpec(9, (0, 1), key=0), (Point(1, 0, dict.fromkeys(READINGS, reading)),))
-    assert probes.degree(1).groups == ({"off": groups[0]},)
-    assert probes.degree(2).groups == ({"mixed": groups[1]},)

@@ -10,17 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim.errors import SimError
-from sim.supervision import (
-    PARITY,
+from sim.source import PARITY, History, Source
+from sim.supervision import CrossEntropy, Supervision
+from sim.supervisions import (
     SUPERVISIONS,
     Annealed,
-    CrossEntropy,
-    History,
     OneShot,
     Progressive,
     Single,
-    Source,
-    Supervision,
     TillSaturate,
     TwoShot,
     supervision_from_spec,

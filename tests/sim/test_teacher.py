@@ -1,18 +1,9 @@
-"""Teachers: their trajectories against naive SGD, checkpoints, kill -9 and resume, divergence; and the task."""
+"""Teachers: their specification, and their trajectories against naive SGD, as checkpoints and curves."""
 
-import contextlib
-import hashlib
 import math
-import os
-import random
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,52 +11,12 @@ import torch
 
 import kernels
 from kernels import Network
-from sim import teacher
 from sim.artifacts import Artifacts, step_name
-from sim.cell import canonical_json
-from sim.errors import SimError
-from sim.network import DTYPES, initialise, output_rate
-from sim.parity import EVALUATION_SAMPLES, Outcome, ParityTask, Status, probabilities, right_answers
+from sim.network import initialise, output_rate
+from sim.parity import Outcome, Status
 from sim.rates import RateSchedule
 from sim.teacher import TeacherSpec, Trajectory
-from tests.statistics import assert_proportion
-
-SPEC = TeacherSpec(
-    n=6,
-    k=2,
-    width=8,
-    rate=RateSchedule.parse("0.05:cosine:warmup=0.1:final=0.1"),
-    steps=240,
-    checkpoint_every=60,
-    segment=20,
-    seed=3,
-)
-STEEP = replace(SPEC, rate=RateSchedule(10.0))
-"""Diverges at step 96, whatever the rounding: changes of 1e-5 of the initial weights do not change the step."""
-
-
-def trajectory(folder: Path, spec: TeacherSpec = SPEC) -> Trajectory:
-    return Trajectory(spec, Artifacts(folder))
-
-
-def files(folder: Path) -> dict[str, str]:
-    """Digests of all files of a folder, by path."""
-    return {
-        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
-        for p in sorted(folder.rglob("*"))
-        if p.is_file()
-    }
-
-
-def path_of(t: Trajectory, step: int) -> Path:
-    return t.run.path(step_name(step))
-
-
-def refusal(action: Callable[[], Any]) -> str:
-    with pytest.raises(SimError) as caught:
-        action()
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
+from tests.sim.teacher_cases import SPEC, files, path_of, refusal, trajectory
 
 
 @pytest.fixture(scope="module")
@@ -76,62 +27,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Trajectory:
     return t
 
 
-# The task
-
-
-def test_a_task_is_its_n_k_and_seed() -> None:
-    tasks = [ParityTask(6, 2, 3), ParityTask(7, 2, 3), ParityTask(6, 3, 3), ParityTask(6, 2, 4)]
-    assert len({task.id for task in tasks}) == 4
-    assert ParityTask(6, 2, 3).id == tasks[0].id
-    names = ("teacher data", "student data", "evaluation", "probe", "teacher initialisation")
-    assert len({task.key(name) for task in tasks for name in names}) == 20
-    with pytest.raises(SimError, match="k = 4 is larger than n = 3"):
-        ParityTask(3, 4)
-    with pytest.raises(SimError, match="seed -1 is not allowed"):
-        ParityTask(3, 2, -1)
-
-
-def test_labels_are_the_parity_of_the_support() -> None:
-    task = ParityTask(9, 3, 1)
-    x = kernels.draw_inputs(task.key("student data"), 5, 9, 4000, 4200)
-    labels = task.labels("student data", 5, 4000, 4200)
-    assert torch.equal(labels, x[:, list(task.support)].prod(1).to(torch.int8))
-    assert torch.equal(probabilities(labels, torch.float64), (labels > 0).to(torch.float64))
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_accuracy_is_of_the_held_out_set_and_zero_says_minus_one(dtype: str) -> None:
-    task = ParityTask(6, 2, 3)
-    networks = initialise("torch-default", 6, 2, 5, 1, range(3), dtype)
-    x = kernels.draw_inputs(task.key("evaluation"), 0, 6, 0, EVALUATION_SAMPLES).to(torch.float64)
-    y = x[:, list(task.support)].prod(1)
-    W, b, a, c = (t.to(torch.float64) for t in networks)
-    z = torch.einsum("rsm,rm->rs", torch.relu(x @ W.mT + b[:, None]), a) + c[:, None]
-    assert z.abs().min() > 1e-5
-    assert torch.equal(task.accuracy(networks), ((z > 0) == (y > 0)).to(torch.float64).mean(1))
-    nothing = Network(*(torch.zeros_like(t) for t in networks))
-    assert torch.equal(task.accuracy(nothing), (y < 0).to(torch.float64).mean().expand(3))
-    assert torch.equal(task.accuracy(nothing, samples=10), (y[:10] < 0).to(torch.float64).mean().expand(3))
-    assert_proportion(
-        int((y < 0).sum()), EVALUATION_SAMPLES, 0.5, alternative=0.56, claim="held-out labels are fair"
-    )
-
-
-def test_right_answers_are_sums_over_samples() -> None:
-    logits = torch.tensor([[2.0, -1.0, 0.0, 800.0], [0.5, 0.5, -0.5, -800.0]])
-    labels = torch.tensor([1, 1, -1, -1], dtype=torch.int8)
-    correct, loss = right_answers(logits, labels)
-    assert correct.tolist() == [2, 4]
-    expected = [
-        math.log1p(math.exp(-2)) + math.log1p(math.exp(1)) + math.log(2) + 800,
-        2 * math.log1p(math.exp(-0.5)) + math.log1p(math.exp(-0.5)),
-    ]
-    assert loss == pytest.approx(expected, rel=1e-14)
-
-
 # The specification
-
-
 def test_specifications_are_read_back_and_each_field_counts() -> None:
     assert TeacherSpec.from_spec(SPEC.spec()) == SPEC
     others: dict[str, Any] = {
@@ -197,8 +93,6 @@ def test_a_specification_of_something_else_is_refused() -> None:
 
 
 # The trajectory
-
-
 def naive(spec: TeacherSpec, until: int) -> tuple[Network, np.ndarray, np.ndarray]:
     """Step-by-step SGD in numpy: the network, and the logits and labels met on the way."""
     task, B = spec.task, spec.batch
@@ -291,6 +185,58 @@ def test_threads_and_the_checkpoints_that_are_kept_change_no_byte(whole: Traject
     assert t.steps() == tuple(range(0, 241, 20))
     for step in whole.steps():
         assert path_of(t, step).read_bytes() == path_of(whole, step).read_bytes()
+
+
+@pytest.mark.parametrize(("start", "stop"), [(60, 60), (60, 180)])
+def test_checkpoints_that_are_the_first_of_all_are_trained_from_step_0(
+    start: int, stop: int, whole: Trajectory, tmp_path: Path
+) -> None:
+    t = trajectory(tmp_path)
+    assert t.densify(start, stop, 60) == Outcome(Status.OK)
+    assert t.steps() == tuple(range(start, stop + 1, 60))
+    for step in t.steps():
+        assert path_of(t, step).read_bytes() == path_of(whole, step).read_bytes()
+
+
+def test_the_cpu_may_be_named(whole: Trajectory, tmp_path: Path) -> None:
+    t = Trajectory(SPEC, Artifacts(tmp_path), device="cpu")
+    assert t.ensure() == Outcome(Status.OK)
+    assert files(tmp_path) == files(whole.run.root)
+
+
+def test_all_that_training_is_given_is_on_the_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On `meta`, a device without numbers, so up to the first call of the kernel."""
+    given: list[Any] = []
+
+    def reached(
+        key: int, stream: int, network: Network, targets: torch.Tensor, rates: torch.Tensor, **more: Any
+    ) -> Any:
+        given.extend((*network, targets, rates, more["decay"]))
+        raise InterruptedError
+
+    monkeypatch.setattr(kernels, "sgd", reached)
+    t = Trajectory(replace(SPEC, decay=0.1), Artifacts(tmp_path), device="meta")
+    with pytest.raises(InterruptedError):
+        t.densify(60, 60, 60)
+    assert [tensor.device.type for tensor in given] == ["meta"] * 7
+
+
+@pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="no CUDA device here: the reference's path is not run on one"
+)
+def test_a_cuda_device_gives_the_same_up_to_rounding(tmp_path: Path) -> None:
+    spec = replace(SPEC, dtype="float64", decay=0.02, batch=2)
+    ours = Trajectory(spec, Artifacts(tmp_path / "cuda"), device="cuda")
+    theirs = trajectory(tmp_path / "cpu", spec)
+    assert ours.densify(60, 60, 20) == ours.ensure() == theirs.ensure() == Outcome(Status.OK)
+    assert ours.densify(120, 180, 20) == Outcome(Status.OK)  # goes on from a file, and arrives at another
+    for step in theirs.steps():
+        for a, b in zip(ours.load(step), theirs.load(step), strict=True):
+            assert a.device.type == "cpu"
+            torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-11)
+    assert ours.held_out() == theirs.held_out()
+    assert ours.curve().accuracy.tolist() == theirs.curve().accuracy.tolist()
+    assert ours.curve().loss == pytest.approx(theirs.curve().loss, rel=1e-9)
 
 
 def test_densified_checkpoints_are_those_of_the_trajectory(tmp_path: Path) -> None:
@@ -413,253 +359,3 @@ def test_bad_checkpoints_are_refused_by_load_and_by_a_run_that_would_go_on_from_
     artifact = whole.run.load(step_name(60), whole._layout(60))
     t.run.save(step_name(60), {**artifact.tensors, "b": torch.zeros(1, 9)}, artifact.notes)
     assert "b [1, 9] float32" in refusal(lambda: t.load(60))
-
-
-# Divergence
-
-
-def test_divergence_is_recorded_with_its_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    t = trajectory(tmp_path, STEEP)
-    outcome = t.ensure()
-    assert outcome == Outcome(Status.DIVERGED, 96)
-    segment = 80
-    # The first logit that is not finite, found by hand.
-    network = initialise("torch-default", 6, 2, 8, STEEP.task.key("teacher initialisation"), [0], "float32")
-    rates = torch.full((1, 20), 10.0, dtype=torch.float64)
-    for start in range(0, segment + 20, 20):
-        labels = STEEP.task.labels("teacher data", 0, start, start + 20)
-        targets = probabilities(labels, torch.float32)[None]
-        network, logits = kernels.sgd(STEEP.task.key("teacher data"), 0, network, targets, rates, start=start)
-        bad = (~logits[0].isfinite()).nonzero().flatten().tolist()
-        assert bool(bad) == (start == segment)
-    assert segment + bad[0] == 96
-
-    assert t.outcome() == outcome
-    assert t.steps() == (0, 60)
-    assert t.load(60).W.isfinite().all()
-    message = refusal(lambda: t.load(240))
-    assert message == (
-        "step 240 of teacher n=6 k=2 width=8 rate=10 is not there: it diverged at step 96, give at most 80"
-    )
-    curve = t.curve()
-    assert curve.steps[-1] == segment
-    assert np.isfinite(curve.loss).all()
-
-    # Again, from nothing, and from what is there: the same.
-    before = files(tmp_path)
-    monkeypatch.setattr(teacher, "_Diverged", pytest.fail)
-    assert t.ensure() == outcome
-    monkeypatch.undo()
-    assert files(tmp_path) == before
-    t.run.remove(teacher.DIVERGED)
-    assert t.ensure(threads=2) == outcome
-    assert files(tmp_path) == before
-    t.run.remove(step_name(0))
-    assert t.outcome() == Outcome(Status.INCOMPLETE)
-    assert t.ensure() == outcome
-    assert files(tmp_path) == before
-    # Densified up to the end there is; a run that ends before is none that diverged.
-    t.densify(0, 240, 20)
-    assert t.steps() == tuple(range(0, segment + 1, 20))
-    short = trajectory(tmp_path, replace(STEEP, steps=20))
-    assert short.outcome() == short.ensure() == Outcome(Status.OK)
-    assert trajectory(tmp_path, replace(STEEP, steps=segment)).ensure() == Outcome(Status.OK)
-
-
-def test_parameters_that_are_not_finite_end_a_run_even_if_no_logit_saw_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sgd = kernels.sgd
-
-    def poisoned(*arguments: Any, start: int, **more: Any) -> Any:
-        result = sgd(*arguments, start=start, **more)
-        if start == 100:
-            result.network.W[0, 2, 3] = -math.inf
-        return result
-
-    monkeypatch.setattr(kernels, "sgd", poisoned)
-    t = trajectory(tmp_path)
-    assert t.ensure() == Outcome(Status.DIVERGED, 120)
-    assert t.steps() == (0, 60)
-    assert "it diverged at step 120, give at most 100" in refusal(lambda: t.load(120))
-
-
-def test_a_divergence_within_a_batch_is_counted_in_steps(tmp_path: Path) -> None:
-    spec = replace(STEEP, batch=4, rate=RateSchedule(30.0))
-    t = trajectory(tmp_path, spec)
-    assert t.ensure() == Outcome(Status.DIVERGED, 34)
-    assert t.curve().steps.tolist() == [20]
-
-
-# Processes
-
-LAUNCHER = """
-import json, os, signal, sys, time
-from pathlib import Path
-from sim.artifacts import Artifacts
-from sim.teacher import TeacherSpec, Trajectory
-
-
-def kill_at(event):
-    # Saving passes through three events: half written, whole, renamed.
-    fsync, replace = os.fsync, os.replace
-
-    def passed():
-        nonlocal event
-        event -= 1
-        if event == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def synced(descriptor):
-        if Path(f"/proc/self/fd/{descriptor}").readlink().is_file():
-            if event == 1:
-                os.ftruncate(descriptor, os.fstat(descriptor).st_size // 2)
-            passed()
-        fsync(descriptor)
-
-    def replaced(old, new):
-        passed()
-        replace(old, new)
-        passed()
-
-    os.fsync, os.replace = synced, replaced
-
-
-print("ready", flush=True)
-for line in sys.stdin:
-    folder, spec, threads, event, pause = json.loads(line)
-    child = os.fork()
-    if child == 0:
-        sys.stdin.close()
-        kill_at(event)
-
-        def progress(text, share):
-            time.sleep(pause)
-
-        outcome = Trajectory(TeacherSpec.from_spec(spec), Artifacts(Path(folder))).ensure(threads, progress)
-        os._exit(0 if outcome.step is None else 7)
-    print(child, flush=True)
-    _, status = os.waitpid(child, 0)
-    print(status, flush=True)
-"""
-
-
-class Launcher:
-    """Starts training, one process after the other, of a process that has imported everything."""
-
-    def __init__(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", LAUNCHER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        assert self.read() == "ready"
-
-    def read(self) -> str:
-        assert self.process.stdout is not None
-        return self.process.stdout.readline().strip()
-
-    def start(
-        self, folder: Path, spec: TeacherSpec, *, threads: int = 1, event: int = 0, pause: float = 0.0
-    ) -> int:
-        """Start training; the process kills itself at a numbered event of its saving, counted from 1."""
-        pipe: IO[str] | None = self.process.stdin
-        assert pipe is not None
-        pipe.write(canonical_json([str(folder), spec.spec(), threads, event, pause]) + "\n")
-        pipe.flush()
-        return int(self.read())
-
-    def wait(self) -> int:
-        return int(self.read())
-
-    def close(self) -> None:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.close()
-        self.process.wait(30)
-        self.process.stdout.close()
-
-
-@pytest.fixture(scope="module")
-def launcher() -> Iterator[Launcher]:
-    launcher = Launcher()
-    yield launcher
-    launcher.close()
-
-
-@pytest.mark.parametrize("event", range(1, 16))
-def test_killed_in_the_middle_of_saving_and_resumed_equals_an_uninterrupted_run(
-    event: int, launcher: Launcher, whole: Trajectory, tmp_path: Path
-) -> None:
-    # Five checkpoints, three events each.
-    launcher.start(tmp_path, SPEC, event=event)
-    assert launcher.wait() == signal.SIGKILL
-    t = trajectory(tmp_path)
-    assert t.steps() == SPEC.checkpoints()[: event // 3]
-    for step in t.steps():
-        t.load(step)
-    launcher.start(tmp_path, SPEC, threads=2)
-    assert launcher.wait() == 0
-    assert files(tmp_path) == files(whole.run.root)
-
-
-def test_killed_at_random_moments_and_resumed_equals_an_uninterrupted_run(
-    launcher: Launcher, whole: Trajectory, tmp_path: Path
-) -> None:
-    chance = random.Random(2024)
-    for latest in (0.05, 0.1, 0.15, 0.2, 0.2, 0.2):
-        # A quarter of a second in all, were it not killed; so the first is killed for certain.
-        child = launcher.start(tmp_path, SPEC, pause=0.02)
-        time.sleep(chance.uniform(0.0, latest))
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(child, signal.SIGKILL)
-        assert launcher.wait() in (0, signal.SIGKILL)
-    launcher.start(tmp_path, SPEC)
-    assert launcher.wait() == 0
-    assert files(tmp_path) == files(whole.run.root)
-
-
-def test_killed_in_a_run_that_diverges_and_resumed_is_the_same(launcher: Launcher, tmp_path: Path) -> None:
-    trajectory(tmp_path / "whole", STEEP).ensure()
-    saves = len(trajectory(tmp_path / "whole", STEEP).run.names())
-    for event in range(1, 3 * saves + 1):
-        folder = tmp_path / str(event)
-        launcher.start(folder, STEEP, event=event)
-        assert launcher.wait() == signal.SIGKILL
-        launcher.start(folder, STEEP)
-        assert os.waitstatus_to_exitcode(launcher.wait()) == 7
-        assert files(folder) == files(tmp_path / "whole")
-
-
-def test_of_two_processes_the_second_waits_and_takes_over_if_the_first_is_killed(
-    launcher: Launcher, whole: Trajectory, tmp_path: Path
-) -> None:
-    child = launcher.start(tmp_path, SPEC, pause=0.1)
-    t = trajectory(tmp_path)
-    end = time.monotonic() + 20
-    while not t.steps():
-        assert time.monotonic() < end
-        time.sleep(0.005)
-    told: list[str] = []
-
-    def progress(text: str, share: float) -> None:
-        if not told:
-            os.kill(child, signal.SIGKILL)
-        told.append(text)
-
-    assert t.ensure(progress=progress) == Outcome(Status.OK)
-    assert told[0] == f"{SPEC.label()}: waiting for another process that trains it"
-    assert told[-1] == f"{SPEC.label()}: 240 of 240 steps"
-    assert launcher.wait() == signal.SIGKILL
-    assert files(tmp_path) == files(whole.run.root)
-
-
-def test_of_two_processes_the_second_finds_the_work_done(launcher: Launcher, tmp_path: Path) -> None:
-    launcher.start(tmp_path, SPEC, pause=0.03)
-    t = trajectory(tmp_path)
-    end = time.monotonic() + 20
-    while not t.steps():
-        assert time.monotonic() < end
-        time.sleep(0.005)
-    told: list[str] = []
-    assert t.ensure(progress=lambda text, share: told.append(text)) == Outcome(Status.OK)
-    assert {text.partition(": ")[2] for text in told} == {"waiting for another process that trains it"}
-    assert launcher.wait() == 0

@@ -1,0 +1,299 @@
+"""Drawings of online training. Each function draws on the axes that it is given, sets no global style and returns
+the plotted data, as rows that `sim.online.marks` describes.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.ticker import EngFormatter, FuncFormatter, NullFormatter, NullLocator
+
+from sim.errors import SimError
+from sim.figures import COLOURS, MARKERS, plain_text
+from sim.online.marks import (
+    OUTSIDE,
+    TEACHER,
+    Array,
+    Row,
+    Series,
+    draw_broken,
+    draw_outside,
+    draw_points,
+    finish,
+    marker_places,
+    over_seeds,
+    rows_of,
+    say_empty,
+    shade,
+    style_of,
+    styled,
+    thinned,
+)
+from sim.probes import Probes
+from sim.transition import Peak, Transition
+
+LOGIT_TICKS: Final = (0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999)
+
+
+def draw_accuracy(
+    axes: Axes,
+    series: Sequence[Series],
+    *,
+    transition: Transition | None = None,
+    scale: str = "linear",
+    evaluations: int = 4096,
+    band: str = "range",
+) -> list[Row]:
+    """Accuracy against samples: the mean over seeds, with a band.
+
+    Args:
+        axes: where to draw.
+        series: curves; may be empty.
+        transition: the teacher's, shaded.
+        scale: of accuracy, `linear` or `logit`; then clipped to what that many evaluations can tell from 0 and 1.
+        evaluations: samples behind each accuracy.
+        band: `range` (least to greatest seed) or `interval` (95 % for the mean, Student's t).
+
+    Raises:
+        SimError: scale or band is unknown.
+    """
+    if scale not in ("linear", "logit"):
+        raise SimError(f"scale {scale!r} is unknown: use linear or logit")
+    edge = 0.5 / evaluations if scale == "logit" else 0.0
+    rows = shade(axes, transition)
+    lowest = 0.45
+    for style, item in styled(series):
+        x, values = np.array(item.x, dtype=np.float64), item.array
+        whole: npt.NDArray[np.bool_] = np.all(np.isfinite(values), axis=1)
+        middle, low, high = over_seeds(values[whole], band)
+        kept = int(whole.sum())
+        text = plain_text(item.label) + ("" if kept == len(whole) else f" ({kept} of {len(whole)} seeds)")
+        rows += rows_of("accuracy", item.label, x, middle, low, high, kept, len(whole))
+        clip = np.clip(np.concatenate([values, [middle, low, high]]), edge, 1 - edge)
+        lowest = min(lowest, np.nanmin(clip[:-2], initial=lowest))  # an interval may go far below
+        every = marker_places(MARKERS.index(style["marker"]), len(x))
+        axes.plot(x, clip[-3], label=text, markevery=every, markersize=5, linewidth=1.6, **style)
+        if kept > 1:
+            axes.fill_between(x, clip[-2], clip[-1], color=style["color"], alpha=0.18, linewidth=0)
+        for row in clip[:-3][~whole]:
+            draw_broken(axes, x, row, style["color"])
+    axes.set_yscale(scale)
+    if scale == "logit":
+        axes.set_ylim(min(lowest, 0.45) * 0.98, 1 - edge / 2)
+        axes.set_yticks([y for y in LOGIT_TICKS if axes.get_ylim()[0] <= y <= 1 - edge])
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
+        axes.yaxis.set_minor_locator(NullLocator())
+    else:
+        axes.set_ylim(lowest - 0.01, 1.02)
+    axes.set_ylabel("accuracy")
+    finish(axes, "samples", empty=not any(len(item.x) for item in series))
+    return rows
+
+
+def draw_correlations(
+    axes: Axes,
+    probes: Probes,
+    *,
+    reading: str = "probability",
+    transition: Transition | None = None,
+    peak: Peak | None = None,
+    batch: int = 1,
+    replicate: int = 0,
+) -> list[Row]:
+    """Absolute degree-1 correlations against samples (steps times `batch`).
+
+    A line with ± 1 standard error for each coordinate of the support, a band (5 % to 95 %, dashed mean) for the rest.
+    """
+    trace = probes.degree(1, reading, replicate)
+    x, values = trace.steps * float(batch), np.abs(trace.values)
+    rows = shade(axes, transition, batch)
+    rows += draw_outside(
+        axes, x, [{"off": g["off"]} if "off" in g else {} for g in trace.groups], "correlations"
+    )
+    for index, monomial in enumerate(trace.monomials):
+        colour = COLOURS[index % len(COLOURS)]
+        y, error = values[:, index], trace.errors[:, index]
+        low, high = np.maximum(y - error, 0), y + error
+        label = f"coordinate {monomial[0]}"
+        axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
+        axes.plot(x, y, label=label, markersize=3, linewidth=1.2, **style_of(index, len(x)))
+        rows += rows_of("correlations", label, x, y, low, high)
+    if peak is not None:
+        at, ends = peak.step * batch, (peak.low * batch, peak.high * batch)
+        axes.errorbar(
+            at, peak.value, xerr=[[at - ends[0]], [ends[1] - at]], color=TEACHER, marker="*", markersize=9, capsize=4,
+            linestyle="none", label="peak of the mean, 95 % interval", zorder=4,
+        )  # fmt: skip
+        low_high = peak.value - peak.error, peak.value + peak.error
+        rows.append(Row("correlations", "peak of the mean", at, peak.value, *low_high, *ends))
+    axes.set_ylim(bottom=0)
+    axes.set_ylabel("|correlation|, degree 1")
+    finish(axes, "samples", empty=not len(x))
+    return rows
+
+
+def draw_degrees(
+    axes: Axes,
+    probes: Probes,
+    *,
+    reading: str = "probability",
+    transition: Transition | None = None,
+    batch: int = 1,
+    replicate: int = 0,
+) -> list[Row]:
+    """Mean absolute correlation with the support's monomials of each degree, logarithmic, against samples.
+
+    Monomials outside the support, all degrees together, as a grey band. Down to a third of a standard error: a mean of
+    several absolute values that are noise only lies at 0.8 standard errors.
+    """
+    rows = shade(axes, transition, batch)
+    traces = [probes.degree(d, reading, replicate) for d in range(1, len(probes.spec.support) + 1)]
+    x = traces[0].steps * float(batch)
+    groups = [
+        {f"{kind} {g.degree}": g for t in traces for kind, g in t.groups[i].items()} for i in range(len(x))
+    ]
+    rows += draw_outside(axes, x, groups, "degrees")
+    floor = math.inf
+    for index, trace in enumerate(traces):
+        y, error = np.abs(trace.values).mean(axis=1), trace.errors.mean(axis=1)
+        floor = min(floor, np.nanmin(error / 3, initial=math.inf, where=error > 0))
+        label = f"degree {index + 1}" + (
+            f", {len(trace.monomials)} monomials" if len(trace.monomials) > 1 else ""
+        )
+        shown = np.where(y > 0, y, np.nan)
+        axes.plot(x, shown, label=label, markersize=3, linewidth=1.2, **style_of(index, len(x)))
+        rows += rows_of("degrees", label, x, y, y - error, y + error)
+    if any((row.y or 0) > 0 for row in rows if row.panel == "degrees"):
+        axes.set_yscale("log")
+        if math.isfinite(floor):
+            axes.set_ylim(bottom=floor)
+    axes.set_ylabel("mean |correlation| by degree")
+    finish(axes, "samples", empty=not len(x))
+    return rows
+
+
+def draw_choice(
+    axes: Axes,
+    series: Sequence[Series],
+    *,
+    transition: Transition | None = None,
+    batch: int = 1,
+    band: str = "interval",
+) -> list[Row]:
+    """Final accuracy against the chosen checkpoint (x in steps, drawn in samples); the teacher's own in black."""
+    rows = shade(axes, transition, batch)
+    lowest = 0.45
+    for style, item in styled(series):
+        x = np.array(item.x, dtype=np.float64) * batch
+        lowest = min(lowest, np.nanmin(item.array, initial=lowest, where=np.isfinite(item.array)))
+        rows += draw_points(axes, "final accuracy", item, x, style, band)
+    axes.set_ylim(lowest - 0.01, 1.02)
+    axes.set_ylabel("final accuracy")
+    finish(axes, "checkpoint, in the teacher's samples", empty=not any(len(item.x) for item in series))
+    return rows
+
+
+def draw_temperature(
+    axes: Axes, series: Sequence[Series], *, budget: float | None = None, band: str = "interval"
+) -> list[Row]:
+    """Final accuracy against temperature (logarithmic; 0, hard labels, at the left) or, with a budget, samples to 90 %.
+
+    Samples: medians and ranges; a median that is infinite is drawn as a triangle at the budget. Raises SimError for a
+    budget that is not positive and finite, or an unknown band.
+    """
+    if budget is not None and not 0 < budget < math.inf:
+        raise SimError(f"a budget of {budget} samples is refused: use a positive number")
+    warm = sorted({x for item in series for x in item.x if x > 0})
+    hard = (warm[0] if warm else 1.0) / max(10.0, (warm[-1] / warm[0]) ** 0.15 if warm else 10.0)
+    rows: list[Row] = []
+    lowest = 0.45
+    for style, item in styled(series):
+        x = np.array([value if value > 0 else hard for value in item.x], dtype=np.float64)
+        if budget is None:
+            lowest = min(lowest, np.nanmin(item.array, initial=lowest, where=np.isfinite(item.array)))
+        rows += draw_points(
+            axes,
+            "final accuracy" if budget is None else "samples to 90 %",
+            item,
+            x,
+            style,
+            band,
+            budget=budget,
+            named=item.x,
+        )
+    axes.set_xscale("log")
+    ticks = ([hard] if any(x <= 0 for item in series for x in item.x) else []) + thinned(warm)
+    axes.set_xticks(ticks, ["hard" if x == hard else f"{x:g}" for x in ticks])
+    axes.xaxis.set_minor_locator(NullLocator())
+    if budget is None:
+        axes.set_ylim(lowest - 0.01, 1.02)
+        axes.set_ylabel("final accuracy")
+    else:
+        reached = [row.low for row in rows if row.low is not None and row.low < budget]
+        axes.set_yscale("log")
+        axes.set_ylim(min([budget / 2, *reached]) / 1.4, budget * 1.4)
+        axes.axhline(
+            budget, color=OUTSIDE, linewidth=1, linestyle=":", label="budget; triangle: not reached", zorder=0
+        )
+        axes.yaxis.set_major_formatter(EngFormatter(sep=""))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        axes.set_ylabel("samples to 90 %")
+    finish(axes, "temperature", empty=not any(len(item.x) for item in series), samples=False)
+    return rows
+
+
+def draw_widths(
+    axes: Axes,
+    student_widths: Sequence[int],
+    teacher_widths: Sequence[int],
+    values: Sequence[Sequence[Sequence[float]]],
+    *,
+    what: str = "final accuracy",
+) -> list[Row]:
+    """Heat map over student width (x) and teacher width (y) of means over seeds, with least and greatest seed.
+
+    Args:
+        axes: where to draw.
+        student_widths: columns.
+        teacher_widths: rows, from the bottom.
+        values: by teacher, student and seed; NaN where a run diverged, no seed where there was none.
+        what: name of the quantity, in [0, 1].
+
+    Raises:
+        SimError: values of another shape.
+    """
+    shape = (len(teacher_widths), len(student_widths))
+    if len(values) != shape[0] or any(len(row) != shape[1] for row in values):
+        raise SimError(f"values of another shape than {shape[0]} teachers × {shape[1]} students are refused")
+    means, rows = np.full(shape, np.nan), []
+    for i, width in enumerate(teacher_widths):
+        for j, student in enumerate(student_widths):
+            seeds: Array = np.array(values[i][j], dtype=np.float64)
+            kept: Array = seeds[np.isfinite(seeds)]
+            text = "no run" if not len(seeds) else "diverged"
+            low_high: tuple[float | None, float | None] = None, None
+            if len(kept):
+                means[i, j], low_high = kept.mean(), (float(kept.min()), float(kept.max()))
+                text = f"{means[i, j]:.3f}"
+                text += f"\n{kept.min():.3f}–{kept.max():.3f}" if kept.min() < kept.max() else ""
+                text += f"\n{len(seeds) - len(kept)} diverged" if len(kept) < len(seeds) else ""
+            dark = len(kept) > 0 and means[i, j] < 0.7
+            axes.text(j, i, text, ha="center", va="center", fontsize=8, color="white" if dark else "black")
+            y = float(means[i, j]) if len(kept) else None
+            series = f"teacher width {width}"
+            rows.append(Row(what, series, student, y, *low_high, used=len(kept), seeds=len(seeds)))
+    if means.size:
+        axes.set_facecolor("#dddddd")
+        image = axes.imshow(means, origin="lower", aspect="auto", cmap="cividis", vmin=0.5, vmax=1)
+        colours = axes.figure.colorbar(image, ax=axes)
+        colours.set_label(plain_text(what))
+    axes.set_xticks(range(shape[1]), [f"{width:,}" for width in student_widths])
+    axes.set_yticks(range(shape[0]), [f"{width:,}" for width in teacher_widths])
+    axes.set_xlabel("student width")
+    axes.set_ylabel("teacher width")
+    if not means.size:
+        say_empty(axes)
+    return rows

@@ -1,0 +1,135 @@
+"""Whole figures of online training. Each `_figure` function makes one of the drawings of `sim.online.draw`, which
+`save_drawing` writes with its data: a file with one row a plotted point, see `sim.online.marks`.
+"""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from sim.figures import plain_text, save
+from sim.online.draw import (
+    draw_accuracy,
+    draw_choice,
+    draw_correlations,
+    draw_degrees,
+    draw_temperature,
+    draw_widths,
+)
+from sim.online.marks import Row, Series
+from sim.probes import Probes
+from sim.transition import Peak, Transition
+
+
+@final
+@dataclass(frozen=True)
+class Drawing:
+    """A figure and the data in it."""
+
+    figure: Figure
+    rows: tuple[Row, ...]
+
+
+def save_drawing(drawing: Drawing, *paths: Path) -> None:
+    """Write the figure to each path, and its data beside the first as `.csv`. The same data give the same bytes."""
+    for path in paths:
+        save(drawing.figure, path)
+    with paths[0].with_suffix(".csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(Row._fields)
+        writer.writerows(drawing.rows)
+
+
+def accuracy_figure(series: Sequence[Series], *, title: str = "", **options: Any) -> Drawing:
+    """Accuracy against samples; options as for `draw_accuracy`."""
+    figure, (axes,) = _figure(1, title)
+    return Drawing(figure, tuple(draw_accuracy(axes, series, **options)))
+
+
+def correlation_figure(
+    probes: Probes,
+    *,
+    title: str = "",
+    reading: str = "probability",
+    transition: Transition | None = None,
+    peak: Peak | None = None,
+    batch: int = 1,
+    span: tuple[float, float] | None = None,
+) -> Drawing:
+    """Correlations against samples: degree 1 above, all degrees below; `span` limits the samples that are shown."""
+    figure, (top, bottom) = _figure(2, title)
+    rows = draw_correlations(top, probes, reading=reading, transition=transition, peak=peak, batch=batch)
+    rows += draw_degrees(bottom, probes, reading=reading, transition=transition, batch=batch)
+    top.set_xlabel("")
+    if span is not None:
+        top.set_xlim(*span)
+    return Drawing(figure, tuple(dict.fromkeys(rows)))
+
+
+def choice_figure(
+    series: Sequence[Series],
+    probes: Probes | None = None,
+    *,
+    title: str = "",
+    reading: str = "probability",
+    transition: Transition | None = None,
+    peak: Peak | None = None,
+    batch: int = 1,
+    band: str = "interval",
+) -> Drawing:
+    """Final accuracy against the chosen checkpoint, and below it the degree-1 correlations of those there."""
+    figure, (top, *below) = _figure(1 if probes is None else 2, title)
+    rows = draw_choice(top, series, transition=transition, batch=batch, band=band)
+    if probes is not None:
+        rows += draw_correlations(
+            below[0], probes, reading=reading, transition=transition, peak=peak, batch=batch
+        )
+        top.set_xlabel("")
+    chosen = [x * batch for item in series if not item.teacher for x in item.x]
+    if chosen and max(chosen) > min(chosen):
+        margin = 0.05 * (max(chosen) - min(chosen))
+        top.set_xlim(min(chosen) - margin, max(chosen) + margin)
+    return Drawing(figure, tuple(dict.fromkeys(rows)))
+
+
+def temperature_figure(
+    accuracies: Sequence[Series],
+    samples: Sequence[Series],
+    budget: float,
+    *,
+    title: str = "",
+    band: str = "interval",
+) -> Drawing:
+    """Final accuracy and, below it, samples to 90 % against temperature."""
+    figure, (top, bottom) = _figure(2, title)
+    rows = draw_temperature(top, accuracies, band=band)
+    rows += draw_temperature(bottom, samples, budget=budget)
+    top.set_xlabel("")
+    return Drawing(figure, tuple(rows))
+
+
+def widths_figure(
+    student_widths: Sequence[int],
+    teacher_widths: Sequence[int],
+    values: Sequence[Sequence[Sequence[float]]],
+    *,
+    title: str = "",
+    what: str = "final accuracy",
+) -> Drawing:
+    """The heat map over widths."""
+    figure, (axes,) = _figure(1, title)
+    return Drawing(figure, tuple(draw_widths(axes, student_widths, teacher_widths, values, what=what)))
+
+
+def _figure(panels: int, title: str) -> tuple[Figure, list[Axes]]:
+    figure = Figure(figsize=(8.0, 1.0 + 3.2 * panels), layout="constrained")
+    FigureCanvasAgg(figure)
+    first = figure.add_subplot(panels, 1, 1)
+    if title:
+        figure.suptitle(plain_text(title, 110), fontsize=10)
+    return figure, [first, *(figure.add_subplot(panels, 1, i + 1, sharex=first) for i in range(1, panels))]
