@@ -13,9 +13,13 @@ from typing import NoReturn
 
 from sim import verbs
 from sim.errors import SimError
+from sim.online import verbs as online_verbs
 from sim.online.grammar import SCHEDULE_HELP
+from sim.online.window import RULE
+from sim.probe import READINGS
 from sim.protocol.base import Options
 from sim.protocol.registry import PROTOCOLS
+from sim.ranges import parse_count
 from sim.rates import GRAMMAR as RATE_HELP
 from sim.runner import check_threads, worker_count
 from sim.schedule import LABELS, SCHEDULES, TEACHERS
@@ -140,10 +144,8 @@ def _add_verbs(verb: "argparse._SubParsersAction[_Parser]") -> None:
         if name == "status":
             _add_json(sub)
         else:
-            sub.add_argument(
-                "--figure", type=Path, help="PNG or SVG file (default: PNG and SVG beside the store)"
-            )
-            _add_protocol(sub)
+            _add_plot(sub)
+    _add_probe(verb)
     explain = verb.add_parser("explain", help="all about one cell")
     explain.add_argument("cell", help="start of a cell's id, as status shows it")
     _add_store(explain)
@@ -176,6 +178,73 @@ def _add_verbs(verb: "argparse._SubParsersAction[_Parser]") -> None:
         "--seconds", type=float, default=10.0, help="skip what is expected to take longer (default 10)"
     )
     _add_store(verify)
+
+
+def _add_plot(plot: argparse.ArgumentParser) -> None:
+    plot.description = (
+        "Draw the figure of a store, or figures of online cells with their data as CSV beside them: one figure a "
+        "setting (numbered if there are several), medians over students, or over seeds where there are several."
+    )
+    plot.add_argument(
+        "--kind",
+        choices=online_verbs.KINDS,
+        default=online_verbs.KINDS[0],
+        help="accuracy (default): the figure that run draws; choice: final accuracy of single:STEP and two-shot:I:T "
+        "against the chosen checkpoint; temperature: final accuracy and samples to 90 %% against the temperature; "
+        "widths: samples to 90 %% over teacher and student widths, final accuracy where that was not reached",
+    )
+    plot.add_argument(
+        "--figure",
+        type=Path,
+        help="PNG or SVG file (default: PNG and SVG beside the store, such as grid.choice.png)",
+    )
+    plot.add_argument(
+        "--probes", type=Path, help="kind choice: file of the verb probe, whose correlations are drawn below"
+    )
+    _add_protocol(plot)
+
+
+def _add_probe(verb: "argparse._SubParsersAction[_Parser]") -> None:
+    probe = verb.add_parser(
+        "probe",
+        help="correlations of an online teacher with monomials, along its run",
+        description="Measure the correlations of an online teacher's checkpoints with monomials of the support and "
+        "outside it, on one sample for all of them, and say where their peak lies relative to the phase transition. "
+        "Checkpoints that are not there are trained again, bit for bit as in the run, and kept.",
+        epilog=f"Default window: {RULE}. Steps are multiples of the steps of one call of the kernel: of log-every, or "
+        "of 10000 where that is less.",
+    )
+    probe.add_argument("cell", help="start of the id of a teacher's cell, as status shows it")
+    probe.add_argument("--from", dest="start", metavar="STEP", help="first step (default: see below)")
+    probe.add_argument("--until", dest="stop", metavar="STEP", help="last step (default: see below)")
+    probe.add_argument(
+        "--every", metavar="STEPS", help="steps between checkpoints (default: such that there are about 40)"
+    )
+    probe.add_argument(
+        "--samples", default="2^20", help="such as 2^18 or 1e6 (default 2^20: standard errors below 0.001)"
+    )
+    probe.add_argument(
+        "--off",
+        type=int,
+        default=online_verbs.DEFAULT_OFF,
+        help="monomials outside the support, of each degree (default 64)",
+    )
+    probe.add_argument(
+        "--reading",
+        choices=READINGS,
+        default=READINGS[0],
+        help="of the logit f, in table, peak and figure: probability, tanh(f/2) (default), its sign, or itself",
+    )
+    probe.add_argument("--threads", type=int, default=1, help="threads (default 1)")
+    probe.add_argument("--to", type=Path, metavar="FILE", help="JSON file of specification and results")
+    probe.add_argument(
+        "--figure",
+        type=Path,
+        help="PNG or SVG file, its data beside it as CSV (default: PNG and SVG beside the JSON file)",
+    )
+    probe.add_argument("--quiet", action="store_true", help="no progress")
+    _add_store(probe)
+    _add_json(probe)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -232,7 +301,9 @@ def _dispatch(given: argparse.Namespace) -> int:
         case "status":
             return verbs.status(given.out, as_json=given.json)
         case "plot":
-            return verbs.plot(given.out, given.figure, given.protocol)
+            return _plot(given)
+        case "probe":
+            return _probe(given)
         case "explain":
             return verbs.explain(given.out, given.cell, as_json=given.json)
         case "replay":
@@ -243,6 +314,38 @@ def _dispatch(given: argparse.Namespace) -> int:
             return verbs.export(given.out, given.format, given.to, given.protocol)
         case _:
             return verbs.verify(given.out, given.replicates, given.seconds)
+
+
+def _plot(given: argparse.Namespace) -> int:
+    accuracy, choice = online_verbs.KINDS[:2]
+    if given.probes is not None and given.kind != choice:
+        raise SimError(
+            f"--probes {given.probes} has no effect with kind {given.kind}: it is for kind {choice}"
+        )
+    if given.kind == accuracy:
+        return verbs.plot(given.out, given.figure, given.protocol)
+    return online_verbs.plot(given.out, given.figure, given.protocol, given.kind, given.probes)
+
+
+def _probe(given: argparse.Namespace) -> int:
+    ends = {
+        name: None if text is None else parse_count(text, flag)
+        for name, flag, text in (
+            ("start", "--from", given.start),
+            ("stop", "--until", given.stop),
+            ("every", "--every", given.every),
+        )
+    }
+    options = online_verbs.ProbeOptions(
+        **ends,
+        samples=online_verbs.parse_samples(given.samples),
+        off=given.off,
+        reading=given.reading,
+        threads=given.threads,
+    )
+    return online_verbs.probe(
+        given.out, given.cell, options, given.to, given.figure, as_json=given.json, quiet=given.quiet
+    )
 
 
 def _options(given: argparse.Namespace) -> Options:

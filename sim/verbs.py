@@ -62,7 +62,7 @@ def run(options: Options, out: Path, workers: int, threads: int, *, as_json: boo
         cells = [stored for stored in store.cells() if stored.cell.id in counts]
         summary = protocol_of(wanted[0].cell).summarise(store, cells, counts)
     _print(summary, as_json=as_json)
-    for path in _figure_paths(out):
+    for path in figure_paths(out):
         if units or not path.exists():
             _draw(summary, path)
             if not quiet:
@@ -158,7 +158,7 @@ def status(out: Path, *, as_json: bool) -> int:
     return EXIT_CONSISTENT
 
 
-def _of_one_protocol(store: Store, name: str | None) -> tuple[Protocol | None, list[StoredCell]]:
+def of_one_protocol(store: Store, name: str | None) -> tuple[Protocol | None, list[StoredCell]]:
     """Cells of the protocol of that name, or of the only one that the store has; no protocol if it has no cells.
 
     Raises:
@@ -180,11 +180,11 @@ def _of_one_protocol(store: Store, name: str | None) -> tuple[Protocol | None, l
 def plot(out: Path, figure: Path | None, name: str | None) -> int:
     """Draw the figure of a store."""
     with Store(out, write=False) as store:
-        protocol, cells = _of_one_protocol(store, name)
+        protocol, cells = of_one_protocol(store, name)
         if protocol is None:
             raise SimError(f"store {out} has no cells: run a grid first")
         summary = protocol.summarise(store, cells, None)
-    for path in [figure] if figure is not None else _figure_paths(out):
+    for path in [figure] if figure is not None else figure_paths(out):
         _draw(summary, path)
         print(path)
     return EXIT_CONSISTENT
@@ -282,7 +282,7 @@ def export(out: Path, form: str, to: Path | None, name: str | None) -> int:
     if to is not None and to.exists() and out.exists() and to.samefile(out):
         raise SimError(f"table {to} would overwrite the store: give another path")
     with Store(out, write=False) as store:
-        protocol, cells = _of_one_protocol(store, name)
+        protocol, cells = of_one_protocol(store, name)
         protocol = protocol or protocol_named(DEFAULT_PROTOCOL)
         if form == "csv":
             rows = write_csv(store, protocol, cells, to)
@@ -319,7 +319,8 @@ def default_figure(store: Path) -> Path:
     return store.with_suffix(".png")
 
 
-def _figure_paths(out: Path) -> list[Path]:
+def figure_paths(out: Path) -> list[Path]:
+    """The files of a figure beside a store, or beside another file: PNG and SVG."""
     figure = default_figure(out)
     return [figure, figure.with_suffix(".svg")]
 

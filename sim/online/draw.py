@@ -9,16 +9,16 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.ticker import EngFormatter, FuncFormatter, NullFormatter, NullLocator
+from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from sim.errors import SimError
 from sim.figures import COLOURS, MARKERS, plain_text
 from sim.online.marks import (
     OUTSIDE,
     TEACHER,
-    Array,
     Row,
     Series,
+    apart,
     draw_broken,
     draw_outside,
     draw_points,
@@ -26,7 +26,6 @@ from sim.online.marks import (
     marker_places,
     over_seeds,
     rows_of,
-    say_empty,
     shade,
     style_of,
     styled,
@@ -186,10 +185,13 @@ def draw_choice(
     """Final accuracy against the chosen checkpoint (x in steps, drawn in samples); the teacher's own in black."""
     rows = shade(axes, transition, batch)
     lowest = 0.45
+    places = sorted({x * batch for item in series if not item.teacher for x in item.x})
+    gaps = iter(apart(places, sum(not item.teacher for item in series)))
     for style, item in styled(series):
         x = np.array(item.x, dtype=np.float64) * batch
         lowest = min(lowest, np.nanmin(item.array, initial=lowest, where=np.isfinite(item.array)))
-        rows += draw_points(axes, "final accuracy", item, x, style, band)
+        shown = x if item.teacher else x + next(gaps)
+        rows += draw_points(axes, "final accuracy", item, shown, style, band, named=tuple(x))
     axes.set_ylim(lowest - 0.01, 1.02)
     axes.set_ylabel("final accuracy")
     finish(axes, "checkpoint, in the teacher's samples", empty=not any(len(item.x) for item in series))
@@ -210,8 +212,10 @@ def draw_temperature(
     hard = (warm[0] if warm else 1.0) / max(10.0, (warm[-1] / warm[0]) ** 0.15 if warm else 10.0)
     rows: list[Row] = []
     lowest = 0.45
-    for style, item in styled(series):
-        x = np.array([value if value > 0 else hard for value in item.x], dtype=np.float64)
+    places = [math.log(x) for x in sorted({x if x > 0 else hard for item in series for x in item.x})]
+    gaps = apart(places, len(series))
+    for gap, (style, item) in zip(gaps, styled(series), strict=True):
+        x = np.array([value if value > 0 else hard for value in item.x], dtype=np.float64) * math.exp(gap)
         if budget is None:
             lowest = min(lowest, np.nanmin(item.array, initial=lowest, where=np.isfinite(item.array)))
         rows += draw_points(
@@ -238,62 +242,9 @@ def draw_temperature(
         axes.axhline(
             budget, color=OUTSIDE, linewidth=1, linestyle=":", label="budget; triangle: not reached", zorder=0
         )
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter(EngFormatter(sep=""))
         axes.yaxis.set_minor_formatter(NullFormatter())
         axes.set_ylabel("samples to 90 %")
     finish(axes, "temperature", empty=not any(len(item.x) for item in series), samples=False)
-    return rows
-
-
-def draw_widths(
-    axes: Axes,
-    student_widths: Sequence[int],
-    teacher_widths: Sequence[int],
-    values: Sequence[Sequence[Sequence[float]]],
-    *,
-    what: str = "final accuracy",
-) -> list[Row]:
-    """Heat map over student width (x) and teacher width (y) of means over seeds, with least and greatest seed.
-
-    Args:
-        axes: where to draw.
-        student_widths: columns.
-        teacher_widths: rows, from the bottom.
-        values: by teacher, student and seed; NaN where a run diverged, no seed where there was none.
-        what: name of the quantity, in [0, 1].
-
-    Raises:
-        SimError: values of another shape.
-    """
-    shape = (len(teacher_widths), len(student_widths))
-    if len(values) != shape[0] or any(len(row) != shape[1] for row in values):
-        raise SimError(f"values of another shape than {shape[0]} teachers × {shape[1]} students are refused")
-    means, rows = np.full(shape, np.nan), []
-    for i, width in enumerate(teacher_widths):
-        for j, student in enumerate(student_widths):
-            seeds: Array = np.array(values[i][j], dtype=np.float64)
-            kept: Array = seeds[np.isfinite(seeds)]
-            text = "no run" if not len(seeds) else "diverged"
-            low_high: tuple[float | None, float | None] = None, None
-            if len(kept):
-                means[i, j], low_high = kept.mean(), (float(kept.min()), float(kept.max()))
-                text = f"{means[i, j]:.3f}"
-                text += f"\n{kept.min():.3f}–{kept.max():.3f}" if kept.min() < kept.max() else ""
-                text += f"\n{len(seeds) - len(kept)} diverged" if len(kept) < len(seeds) else ""
-            dark = len(kept) > 0 and means[i, j] < 0.7
-            axes.text(j, i, text, ha="center", va="center", fontsize=8, color="white" if dark else "black")
-            y = float(means[i, j]) if len(kept) else None
-            series = f"teacher width {width}"
-            rows.append(Row(what, series, student, y, *low_high, used=len(kept), seeds=len(seeds)))
-    if means.size:
-        axes.set_facecolor("#dddddd")
-        image = axes.imshow(means, origin="lower", aspect="auto", cmap="cividis", vmin=0.5, vmax=1)
-        colours = axes.figure.colorbar(image, ax=axes)
-        colours.set_label(plain_text(what))
-    axes.set_xticks(range(shape[1]), [f"{width:,}" for width in student_widths])
-    axes.set_yticks(range(shape[0]), [f"{width:,}" for width in teacher_widths])
-    axes.set_xlabel("student width")
-    axes.set_ylabel("teacher width")
-    if not means.size:
-        say_empty(axes)
     return rows

@@ -1,5 +1,5 @@
-"""Whole figures of online training. Each `_figure` function makes one of the drawings of `sim.online.draw`, which
-`save_drawing` writes with its data: a file with one row a plotted point, see `sim.online.marks`.
+"""Whole figures of online training. Each `_figure` function makes one of the drawings of `sim.online.draw` and
+`sim.online.heat`, which `save_drawing` writes with its data: one row a plotted point, see `sim.online.marks`.
 """
 
 import csv
@@ -19,8 +19,8 @@ from sim.online.draw import (
     draw_correlations,
     draw_degrees,
     draw_temperature,
-    draw_widths,
 )
+from sim.online.heat import Values, draw_width_samples, draw_widths
 from sim.online.marks import Row, Series
 from sim.probes import Probes
 from sim.transition import Peak, Transition
@@ -89,6 +89,7 @@ def choice_figure(
         rows += draw_correlations(
             below[0], probes, reading=reading, transition=transition, peak=peak, batch=batch
         )
+        below[0].set_xlabel(top.get_xlabel())
         top.set_xlabel("")
     chosen = [x * batch for item in series if not item.teacher for x in item.x]
     if chosen and max(chosen) > min(chosen):
@@ -116,7 +117,7 @@ def temperature_figure(
 def widths_figure(
     student_widths: Sequence[int],
     teacher_widths: Sequence[int],
-    values: Sequence[Sequence[Sequence[float]]],
+    values: Values,
     *,
     title: str = "",
     what: str = "final accuracy",
@@ -126,10 +127,26 @@ def widths_figure(
     return Drawing(figure, tuple(draw_widths(axes, student_widths, teacher_widths, values, what=what)))
 
 
+def width_samples_figure(
+    student_widths: Sequence[int],
+    teacher_widths: Sequence[int],
+    samples: Values,
+    accuracies: Values,
+    *,
+    title: str = "",
+) -> Drawing:
+    """The heat map of samples to 90 % over widths; final accuracies where that was not reached."""
+    figure, (axes,) = _figure(1, title)
+    return Drawing(
+        figure, tuple(draw_width_samples(axes, student_widths, teacher_widths, samples, accuracies))
+    )
+
+
 def _figure(panels: int, title: str) -> tuple[Figure, list[Axes]]:
     figure = Figure(figsize=(8.0, 1.0 + 3.2 * panels), layout="constrained")
     FigureCanvasAgg(figure)
     first = figure.add_subplot(panels, 1, 1)
     if title:
-        figure.suptitle(plain_text(title, 110), fontsize=10)
+        lines = [plain_text(line, 110) for line in title.split("\n") if line]
+        figure.suptitle("\n".join(lines), fontsize=9 if len(lines) > 1 else 10)
     return figure, [first, *(figure.add_subplot(panels, 1, i + 1, sharex=first) for i in range(1, panels))]

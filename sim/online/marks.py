@@ -10,7 +10,7 @@ Each mark that stands for data returns its rows. A row is a plotted point:
 | panel | which axes |
 | series | which line, as labelled |
 | x | samples, steps, temperature (0: hard labels) or student width |
-| y | a mean over seeds, a median for samples to 90 % (inf: not reached), or an estimate; empty if there is none |
+| y | a mean or median over seeds, a median for samples to 90 % (inf: not reached), an estimate; empty for none |
 | low, high | the band or bar around y |
 | x_low, x_high | interval of x, of crossings and peaks |
 | used | seeds in y |
@@ -30,6 +30,7 @@ from scipy.stats import t as student_t
 
 from sim.errors import SimError
 from sim.figures import COLOURS, MARKERS, plain_text
+from sim.online.summary import Median
 from sim.transition import Transition
 
 Array = npt.NDArray[np.float64]
@@ -37,7 +38,7 @@ Array = npt.NDArray[np.float64]
 TEACHER: Final = "#000000"
 OUTSIDE: Final = "#777777"
 LINES: Final = ("-", "--", "-.", ":")
-BANDS: Final = ("range", "interval")
+BANDS: Final = ("range", "interval", "median")
 
 
 class Row(NamedTuple):
@@ -109,12 +110,23 @@ def styled(series: Sequence[Series]) -> list[tuple[dict[str, Any], Series]]:
 
 
 def over_seeds(values: Array, band: str) -> tuple[Array, Array, Array]:
-    """Mean of accuracies over the first axis, and low and high of the band, within [0, 1]; NaN without seeds."""
+    """Middle of accuracies over the first axis, and low and high of the band, within [0, 1]; NaN without seeds.
+
+    Bands: `range`, mean with least and greatest; `interval`, mean with a 95 % interval of Student's t; `median`, median
+    with the interval of `sim.online.summary`.
+    """
     if band not in BANDS:
         raise SimError(f"band {band!r} is unknown: use one of {', '.join(BANDS)}")
     seeds = len(values)
     if not seeds:
         return (np.full(values.shape[1], np.nan),) * 3
+    if band == "median":
+        medians = [m for column in values.T if (m := Median.of(column.tolist())) is not None]
+        return (
+            np.array([m.value for m in medians]),
+            np.array([m.low for m in medians]),
+            np.array([m.high for m in medians]),
+        )
     mean = values.mean(axis=0)
     if band == "range" or seeds == 1:
         return mean, values.min(axis=0), values.max(axis=0)
@@ -167,6 +179,19 @@ def style_of(index: int, points: int) -> dict[str, Any]:
 def marker_places(index: int, points: int) -> tuple[float, float] | None:
     """Where a line of many points has markers: apart along the line, and not where other lines have theirs."""
     return (0.1 * (index % len(MARKERS)) / len(MARKERS), 0.15) if points > 12 else None
+
+
+def apart(places: Sequence[float], lines: int) -> list[float]:
+    """How far each line is moved aside, so that bars at one place do not hide one another.
+
+    Args:
+        places: of the points, increasing.
+        lines: how many there are.
+    """
+    if lines < 2 or len(places) < 2:
+        return [0.0] * lines
+    step = min(0.006, 0.5 / (lines * len(places))) * (places[-1] - places[0])
+    return [step * (line - (lines - 1) / 2) for line in range(lines)]
 
 
 def thinned(values: list[float]) -> list[float]:

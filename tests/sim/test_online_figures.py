@@ -24,7 +24,6 @@ from sim.online.draw import (
     draw_correlations,
     draw_degrees,
     draw_temperature,
-    draw_widths,
 )
 from sim.online.figures import (
     accuracy_figure,
@@ -34,6 +33,7 @@ from sim.online.figures import (
     temperature_figure,
     widths_figure,
 )
+from sim.online.heat import draw_widths
 from sim.online.marks import Row, Series
 from sim.probe import READINGS, ProbeSpec
 from sim.probes import Group, Point, Probes, Reading
@@ -365,7 +365,7 @@ def test_refusals() -> None:
         Series("one", (1.0,), ((0.5, 0.6),))
     with pytest.raises(SimError, match="scale 'log' is unknown: use linear or logit"):
         draw_accuracy(axes_of(), series, scale="log")
-    with pytest.raises(SimError, match="band 'sd' is unknown: use one of range, interval"):
+    with pytest.raises(SimError, match="band 'sd' is unknown: use one of range, interval, median"):
         draw_choice(axes_of(), series, band="sd")
     with pytest.raises(SimError, match=r"a budget of -1.0 samples is refused"):
         draw_temperature(axes_of(), series, budget=-1.0)

@@ -1,0 +1,61 @@
+"""Files of results: refused before work where they cannot be written, and written whole or not at all."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from sim.errors import SimError
+from sim.verbs import FIGURE_SUFFIXES
+
+
+def refuse_unwritable(path: Path) -> None:
+    """Raise SimError for a file that cannot be written, as far as that can be told before."""
+    try:
+        parent = path.absolute().parent
+        reason = "Is a directory" if path.is_dir() else None if parent.is_dir() else "No such directory"
+        if reason is None and not os.access(path if path.exists() else parent, os.W_OK):
+            reason = "Permission denied"
+    except OSError as error:  # for example a name that is too long
+        reason = error.strerror or str(error)
+    if reason is not None:
+        raise SimError(f"{path} cannot be written: {reason}")
+
+
+def refuse_figure(path: Path) -> None:
+    """Raise SimError for a path that does not end as figures do."""
+    if path.suffix not in FIGURE_SUFFIXES:
+        raise SimError(f"figure {path} is not allowed: give a path that ends in .png or .svg")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file whole or not at all.
+
+    Raises:
+        SimError: it cannot be written; what was there is left.
+    """
+    try:
+        if path.exists() and not path.is_file():  # a pipe or a device is written to, not replaced
+            path.write_text(text, encoding="utf-8")
+            return
+        with _temporary(path.resolve()) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+            temporary.replace(path.resolve())
+    except OSError as error:
+        raise SimError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+@contextlib.contextmanager
+def _temporary(target: Path) -> Iterator[Path]:
+    """A file beside the target with its permissions, gone afterwards if it is still there."""
+    handle, name = tempfile.mkstemp(prefix=f".{target.name[:100]}.", dir=target.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~mask)
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)

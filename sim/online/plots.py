@@ -1,0 +1,316 @@
+"""Figures of the online cells of a store, beside that of all curves: final accuracy against the chosen checkpoint,
+results against temperature, samples over the widths of teacher and student.
+
+A figure is of one setting: all that its axes and lines do not show is the same. Where a setting has cells of one seed,
+values are those of its students; where it has several, those of its seeds, each by the median over its students, as in
+`sim.online.summary`: students of a seed share teacher and samples, seeds share nothing.
+"""
+
+import math
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+from sim.cell import canonical_json
+from sim.online.cell import StudentCell
+from sim.online.figures import Drawing, choice_figure, temperature_figure, width_samples_figure
+from sim.online.marks import Series
+from sim.online.report import Report
+from sim.online.summary import OnlineSummary, OnlineSummaryOfCell
+from sim.online.window import transition_of
+from sim.student_record import samples_to_reach
+from sim.supervision import Distilled, count_text, number_text
+from sim.supervisions import Single, TwoShot
+from sim.transition import Transition
+
+MAX_FIGURES: Final = 12
+MAX_LINES: Final = 14
+"""More cannot be told apart; the figure says how many are left out."""
+
+SUCCESS: Final = 0.9
+
+Group = list[OnlineSummaryOfCell]
+
+
+def drawings(kind: str, summary: OnlineSummary, report: Report | None = None) -> list[Drawing]:
+    """The figures of a kind, one for each setting that has what they show; none where no setting has.
+
+    Args:
+        kind: `choice`, `temperature` or `widths`.
+        summary: of a store.
+        report: for `choice`: its teacher's setting only, with its correlations.
+    """
+    students = [s for s in summary.cells if isinstance(s.cell, StudentCell) and s.records]
+    match kind:
+        case "choice":
+            return _choices(summary, students, report)
+        case "temperature":
+            return _temperatures(students)
+        case _:
+            return _widths(students)
+
+
+def _choices(summary: OnlineSummary, students: Group, report: Report | None) -> list[Drawing]:
+    chosen = [s for s in students if isinstance(_student(s).student.supervision, Single | TwoShot)]
+    drawn = []
+    for group in _groups(chosen, _apart):
+        cell = _student(group[0])
+        if report is not None and _teacher(cell) != _teacher(report.cell):
+            continue
+        teachers = {t.cell.id: t for s in group if (t := summary.teacher_of(s)) is not None and t.good}
+        transition: Transition | None = None if report is None else report.transition
+        if report is None and len(teachers) == 1:
+            (one,) = teachers.values()
+            transition = transition_of(one.good[0])
+        every = _lines(group, _choice_label, _chosen)
+        lines = every[:MAX_LINES]
+        series = [_series(label, line, _chosen, _accuracies) for label, line in lines]
+        drawn.append(
+            choice_figure(
+                [*_teachers(list(teachers.values()), [x for item in series for x in item.x]), *series],
+                None if report is None else report.probes,
+                title=f"{_title(group)}\n{_middle(group)}{_share(lines, every)}",
+                reading="probability" if report is None else report.reading,
+                transition=transition,
+                peak=None if report is None else report.peak,
+                batch=cell.batch,
+                band="median",
+            )
+        )
+    return drawn
+
+
+def _temperatures(students: Group) -> list[Drawing]:
+    heated = [s for s in students if isinstance(_student(s).student.supervision, Distilled)]
+    drawn = []
+    for group in _groups(heated, _apart):
+        every = _lines(group, _temperature_label, _temperature)
+        every = [line for line in every if len({_temperature(s) for s in line[1]}) > 1]
+        if not every:
+            continue
+        lines = every[:MAX_LINES]
+        drawn.append(
+            temperature_figure(
+                [_series(label, line, _temperature, _accuracies) for label, line in lines],
+                [_series(label, line, _temperature, _samples) for label, line in lines],
+                float(group[0].cell.horizon),
+                title=f"{_title(group)}\n{_middle(group)}{_share(lines, every)}",
+                band="median",
+            )
+        )
+    return drawn
+
+
+def _widths(students: Group) -> list[Drawing]:
+    drawn = []
+    taught = [s for s in students if s.cell.teacher is not None]
+    for group in _groups(taught, lambda cell: [_teacher(cell, "width"), _own(cell, "width")]):
+        at: dict[tuple[int, int], Group] = {}
+        for s in group:
+            cell = _student(s)
+            assert cell.teacher is not None
+            at.setdefault((cell.teacher.width, cell.student.width), []).append(s)
+        if len(at) < 2:
+            continue
+        teachers, widths = (sorted({pair[i] for pair in at}) for i in (0, 1))
+
+        def grid(
+            value: Callable[[OnlineSummaryOfCell], dict[int, float]],
+            at: dict[tuple[int, int], Group] = at,
+            teachers: list[int] = teachers,
+            widths: list[int] = widths,
+        ) -> list[list[list[float]]]:
+            return [[list(_values(at.get((t, w), []), value).values()) for w in widths] for t in teachers]
+
+        cell = _student(group[0])
+        assert cell.teacher is not None
+        title = (
+            f"n={cell.n} k={cell.k}, {cell.student.supervision.label()}, rate={cell.student.rate.label()}, "
+        )
+        title += f"teacher rate={cell.teacher.rate.label()}\n{_middle(group, 'median and range')}"
+        drawn.append(width_samples_figure(widths, teachers, grid(_samples), grid(_accuracies), title=title))
+    return drawn
+
+
+# Settings
+
+
+def _student(summary: OnlineSummaryOfCell) -> StudentCell:
+    assert isinstance(summary.cell, StudentCell)
+    return summary.cell
+
+
+def _without(spec: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in spec.items() if name not in names}
+
+
+def _teacher(cell: Any, *varied: str) -> str:
+    """Equal for cells whose teachers differ in their seed, and what else is varied, only."""
+    spec = {} if cell.teacher is None else cell.teacher.spec()
+    return canonical_json([cell.n, cell.k, cell.device, _without(spec, "seed", "checkpoint_every", *varied)])
+
+
+def _own(cell: StudentCell, *varied: str) -> Any:
+    return _without(cell.student.spec(), *varied)
+
+
+def _groups(students: Group, key: Callable[[StudentCell], Any]) -> list[Group]:
+    """Cells of equal key, length, batch and log points."""
+    found: dict[str, Group] = {}
+    for s in students:
+        cell = _student(s)
+        found.setdefault(
+            canonical_json([key(cell), cell.steps, cell.batch, cell.segment, cell.log_every]), []
+        ).append(s)
+    return sorted(found.values(), key=lambda group: (_rank(group[0]), _student(group[0]).label()))
+
+
+def _rank(summary: OnlineSummaryOfCell) -> bool:
+    """Schedules of one chosen checkpoint come last: there may be many."""
+    return isinstance(_student(summary).student.supervision, Single | TwoShot)
+
+
+def _apart(cell: StudentCell) -> Any:
+    """Cells of which this differs are in different figures."""
+    return [_teacher(cell), _own(cell, "supervision")]
+
+
+def _lines(
+    group: Group, label: Callable[[StudentCell], tuple[str, Any]], x: Callable[[OnlineSummaryOfCell], float]
+) -> list[tuple[str, Group]]:
+    """Label and cells of each line, cells by x."""
+    found: dict[str, tuple[str, Group]] = {}
+    for s in sorted(group, key=lambda s: (_rank(s), x(s))):
+        text, kind = label(_student(s))
+        found.setdefault(canonical_json(kind), (text, []))[1].append(s)
+
+    def place(line: tuple[str, Group]) -> tuple[bool, str, float, str]:
+        first = line[1][0]
+        last = _rank(first)
+        return last, _student(first).student.supervision.name, _chosen(first) if last else 0.0, line[0]
+
+    return sorted(found.values(), key=place)
+
+
+def _chosen(summary: OnlineSummaryOfCell) -> float:
+    supervision = _student(summary).student.supervision
+    assert isinstance(supervision, Single | TwoShot)
+    return float(supervision.checkpoint if isinstance(supervision, Single) else supervision.intermediate)
+
+
+def _choice_label(cell: StudentCell) -> tuple[str, Any]:
+    """The line of a schedule, without its checkpoint."""
+    supervision = cell.student.supervision
+    if isinstance(supervision, Single):
+        name, label = (
+            "checkpoint",
+            supervision.label().replace(f" {count_text(supervision.checkpoint)}", "", 1),
+        )
+    else:
+        assert isinstance(supervision, TwoShot)
+        name, text = "intermediate", count_text(supervision.intermediate)
+        label = supervision.label().replace(f" {text}×", " ×", 1)
+    return label, _without(supervision.spec(), name)
+
+
+def _temperature(summary: OnlineSummaryOfCell) -> float:
+    supervision = _student(summary).student.supervision
+    assert isinstance(supervision, Distilled)
+    return supervision.temperature
+
+
+def _temperature_label(cell: StudentCell) -> tuple[str, Any]:
+    """The line of a schedule, without its temperature."""
+    supervision = cell.student.supervision
+    assert isinstance(supervision, Distilled)
+    heat = f" τ={number_text(supervision.temperature)}" if supervision.temperature else " hard"
+    before, _, after = supervision.label().rpartition(heat)
+    return before + after, _without(supervision.spec(), "temperature")
+
+
+# Values
+
+
+def _accuracies(summary: OnlineSummaryOfCell) -> dict[int, float]:
+    """Final accuracy by replicate; NaN where it diverged."""
+    bad = summary.bad
+    return {
+        r: math.nan if r in bad else float(record["held_out"][-1]) for r, record in summary.records.items()
+    }
+
+
+def _samples(summary: OnlineSummaryOfCell) -> dict[int, float]:
+    """Samples to 90 % by replicate; inf where it was not reached, NaN where it diverged."""
+    found = {}
+    for r, record in summary.records.items():
+        (samples,) = samples_to_reach(record, [SUCCESS])
+        missing = math.nan if r in summary.bad else math.inf
+        found[r] = missing if samples is None or r in summary.bad else float(samples)
+    return found
+
+
+def _seeds(group: Iterable[OnlineSummaryOfCell]) -> list[int]:
+    return sorted({s.cell.seed for s in group})
+
+
+def _values(
+    cells: Sequence[OnlineSummaryOfCell],
+    value: Callable[[OnlineSummaryOfCell], dict[int, float]],
+    by_seed: bool | None = None,
+) -> dict[int, float]:
+    """Values of cells that differ in their seed only: by replicate for one seed, else by seed."""
+    if not (len(_seeds(cells)) > 1 if by_seed is None else by_seed):
+        return {r: v for s in cells for r, v in value(s).items()}
+    found = {}
+    for s in cells:
+        kept = [v for v in value(s).values() if not math.isnan(v)]
+        found[s.cell.seed] = float(statistics.median(kept)) if kept else math.nan
+    return found
+
+
+def _series(
+    label: str,
+    cells: Group,
+    x: Callable[[OnlineSummaryOfCell], float],
+    value: Callable[[OnlineSummaryOfCell], dict[int, float]],
+) -> Series:
+    """A line: a row a replicate or seed, NaN where one is missing."""
+    at: dict[float, Group] = {}
+    for s in cells:
+        at.setdefault(x(s), []).append(s)
+    several = len(_seeds(cells)) > 1
+    columns = {place: _values(here, value, several) for place, here in sorted(at.items())}
+    rows = sorted({r for column in columns.values() for r in column})
+    values = tuple(tuple(column.get(r, math.nan) for column in columns.values()) for r in rows)
+    return Series(label, tuple(columns), values)
+
+
+def _teachers(teachers: Group, chosen: Sequence[float]) -> list[Series]:
+    """Held-out accuracy of the teachers over the range of the chosen checkpoints, as one line."""
+    low, high = min(chosen), max(chosen)
+    margin = 0.05 * (high - low)
+    curves = []
+    for teacher in teachers:
+        record = teacher.good[0]
+        pairs = zip(record["steps"], record["held_out"], strict=True)
+        curves.append({float(s): float(a) for s, a in pairs if low - margin <= s <= high + margin})
+    steps = sorted({s for curve in curves for s in curve})
+    values = tuple(tuple(curve.get(s, math.nan) for s in steps) for curve in curves)
+    return [Series("teacher", tuple(steps), values, teacher=True)] if steps else []
+
+
+def _middle(group: Group, what: str = "median and 95 % interval") -> str:
+    seeds = _seeds(group)
+    return f"{what} over {'students' if len(seeds) == 1 else f'{len(seeds)} seeds'}"
+
+
+def _share(lines: Sequence[Any], every: Sequence[Any]) -> str:
+    return "" if len(lines) == len(every) else f"; {len(lines)} of {len(every)} lines"
+
+
+def _title(group: Group) -> str:
+    cell = _student(group[0])
+    teacher = cell.teacher_cell()
+    assert teacher is not None
+    own = cell.student.label().removeprefix(cell.student.supervision.label())
+    return f"n={cell.n} k={cell.k}, {teacher.series}, students{own}"

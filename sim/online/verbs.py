@@ -1,0 +1,294 @@
+"""The verbs of the online protocol: probe a teacher, and draw the figures that only its cells have."""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+from sim.artifacts import Artifacts, stretches
+from sim.cell import Cell
+from sim.errors import SimError
+from sim.numbers import duration
+from sim.online.cell import StudentCell, TeacherCell
+from sim.online.files import refuse_figure, refuse_unwritable, write_whole
+from sim.online.report import Report, read_report
+from sim.online.summary import OnlineSummary
+from sim.online.window import Window, transition_of, window_of
+from sim.parity import Status
+from sim.probe import READINGS, ProbeSpec
+from sim.probes import probe as measure
+from sim.progress import display_for
+from sim.protocol.online import SECONDS_PER_WEIGHT, Online
+from sim.protocol.registry import protocol_named
+from sim.ranges import parse_count
+from sim.runner import check_threads
+from sim.store import Store
+from sim.teacher import Trajectory
+from sim.verbs import (
+    EXIT_CONSISTENT,
+    artifacts_of,
+    console,
+    figure_paths,
+    note,
+    of_one_protocol,
+)
+
+DEFAULT_OFF = 64
+KINDS = ("accuracy", "choice", "temperature", "widths")
+"""Kinds of figures; the first is that of every protocol."""
+
+_POWER = re.compile(r"2\^([0-9]{1,2})")
+
+
+@final
+@dataclass(frozen=True)
+class ProbeOptions:
+    """What `python -m sim.grid probe` does; None where a value is chosen.
+
+    Attributes:
+        start, stop, every: of the window, see `sim.online.window.window_of`.
+        samples: N, at least 2.
+        off: monomials outside the support, of each degree and kind.
+        reading: that of table, peak and figure.
+        threads: of the kernels.
+    """
+
+    start: int | None
+    stop: int | None
+    every: int | None
+    samples: int
+    off: int
+    reading: str
+    threads: int
+
+    def __post_init__(self) -> None:
+        if self.reading not in READINGS:
+            raise SimError(f"reading {self.reading!r} is unknown: use one of {', '.join(READINGS)}")
+        check_threads(self.threads)
+
+
+def parse_samples(text: str) -> int:
+    """A number of samples, written `2^20`, `1e6` or in digits. Raises SimError if the text is none."""
+    match = _POWER.fullmatch(text)
+    return 1 << int(match[1]) if match else parse_count(text, "--samples")
+
+
+def probe(
+    out: Path,
+    prefix: str,
+    options: ProbeOptions,
+    to: Path | None,
+    figure: Path | None,
+    *,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Measure a teacher's correlations with monomials along its run; write and show them.
+
+    Args:
+        out: the store.
+        prefix: start of the id of the teacher's cell.
+        options: what is measured.
+        to: the JSON file; None for none, which needs `as_json`.
+        figure: PNG or SVG file, its data beside it as CSV; None for PNG and SVG beside `to`.
+        as_json: print what the file has instead of the table.
+        quiet: no progress.
+    """
+    if to is None and not as_json:
+        raise SimError("probe has no place for its results: give --to FILE, or --json")
+    cell, record = _teacher(out, prefix)
+    transition = transition_of(record)
+    window = window_of(cell, record, transition, start=options.start, stop=options.stop, every=options.every)
+    task = cell.teacher.task
+    spec = ProbeSpec(cell.n, task.support, task.key("probe"), samples=options.samples, off=options.off)
+    figures = [figure] if figure is not None else [] if to is None else figure_paths(to)
+    _refuse_outputs(out, to, figures)
+    trajectory = _trained(out, cell, window, options.threads, quiet=quiet)
+    held_out = {s: a for s, a in trajectory.held_out().items() if s in window.steps}
+    stored = dict(zip(record["steps"], record["held_out"], strict=True))
+    agrees = all(stored.get(s, a) == a for s, a in held_out.items())
+    if not agrees:
+        note(
+            f"the checkpoints in {trajectory.run.folder} are not those of the stored run, which was trained on another "
+            "machine or by another version: their held-out accuracies differ"
+        )
+    networks = ((s, trajectory.load(s)) for s in window.steps)
+    weights = cell.teacher.width * (cell.n + 2) * len(window.steps)
+    if not quiet:
+        seconds = weights * spec.samples * SECONDS_PER_WEIGHT[1] / options.threads
+        note(
+            f"probing {len(window.steps)} checkpoints, steps {window.start} to {window.steps[-1]} every "
+            f"{window.every}, on {spec.samples} samples: about {duration(seconds)}"
+        )
+    with display_for(quiet=quiet) as display:
+
+        def show(points: int, samples: int) -> None:
+            # Those of a pass under way count as none: how many they are is not told.
+            display.update(
+                f"{points} of {len(window.steps)} checkpoints, {samples:,} of {spec.samples:,} samples of the next",
+                points / len(window.steps),
+            )
+
+        probes = measure(spec, networks, threads=options.threads, progress=show)
+    report = Report(cell, window, options.reading, agrees, transition, held_out, probes)
+    values = report.to_json()
+    if to is not None:
+        write_whole(to, json.dumps(values, indent=1, allow_nan=False) + "\n")
+    if figures:
+        _draw_correlations(report, figures)
+    if as_json:
+        print(json.dumps(values, indent=2, allow_nan=False))
+    else:
+        report.print(console())
+    if not quiet:
+        for path in [*([to] if to is not None else []), *figures]:
+            note(f"written: {path}")
+    return EXIT_CONSISTENT
+
+
+def plot(out: Path, figure: Path | None, name: str | None, kind: str, probes: Path | None) -> int:
+    """Draw the figures of a kind: one for each setting that the store has; prints their files.
+
+    Args:
+        out: the store.
+        figure: PNG or SVG file; several figures are numbered. None for PNG and SVG beside the store.
+        name: a protocol, which must be this one; or None.
+        kind: `choice`, `temperature` or `widths`.
+        probes: file of the verb probe, for `choice`: only its teacher's figure is drawn, with the correlations.
+    """
+    if name not in (None, Online.name):
+        raise SimError(f"--kind {kind} has no figure under protocol {name}: it is for protocol {Online.name}")
+    report = None if probes is None else read_report(probes)
+    with Store(out, write=False) as store:
+        _, cells = of_one_protocol(store, Online.name)
+        summary = protocol_named(Online.name).summarise(store, cells, None)
+    assert isinstance(summary, OnlineSummary)
+    paths = [figure] if figure is not None else figure_paths(out.with_suffix(f".{kind}.png"))
+    for path in paths:
+        refuse_figure(path)
+    from sim.online.plots import MAX_FIGURES, drawings  # matplotlib is slow to import
+
+    drawn = drawings(kind, summary, report)
+    if not drawn:
+        raise SimError(f"store {out} has no cells for kind {kind!r}: {_needs(kind)}")
+    if len(drawn) > MAX_FIGURES:
+        note(f"{MAX_FIGURES} of {len(drawn)} figures are drawn")
+    for number, drawing in enumerate(drawn[:MAX_FIGURES], 1):
+        numbered = [p.with_stem(f"{p.stem}-{number}") for p in paths] if len(drawn) > 1 else paths
+        _save(drawing, numbered)
+        for path in numbered:
+            print(path)
+    return EXIT_CONSISTENT
+
+
+def _needs(kind: str) -> str:
+    return {
+        "choice": "run students of schedules single:STEP or two-shot:I:T first",
+        "temperature": "run students at two temperatures or more first, such as --temperature 0,0.5,1",
+        "widths": "run students of two widths or teacher widths or more first",
+    }[kind]
+
+
+def _teacher(out: Path, prefix: str) -> tuple[TeacherCell, dict[str, Any]]:
+    """A teacher's cell and its record."""
+    with Store(out, write=False) as store:
+        cell: Cell = store.find(prefix).cell
+        if isinstance(cell, StudentCell) and (teacher := cell.teacher_cell()) is not None:
+            raise SimError(
+                f"cell {prefix!r} is of students, which are not kept: give their teacher's, {teacher.id[:12]}"
+            )
+        if not isinstance(cell, TeacherCell):
+            raise SimError(
+                f"cell {prefix!r} is {cell.label()}: probe needs a teacher of protocol {Online.name}"
+            )
+        record = store.checked_records(cell).get(0)
+    if record is None:
+        raise SimError(f"cell {prefix!r} has no curve in {out}: run its grid first")
+    return cell, record
+
+
+def _trained(out: Path, cell: TeacherCell, window: Window, threads: int, *, quiet: bool) -> Trajectory:
+    """The teacher's trajectory with all checkpoints of the window; says what has to be trained first."""
+    folder = artifacts_of(out)
+    artifacts = Artifacts(folder if cell.device == "cpu" else folder / cell.device)  # as the protocol does
+    trajectory = Trajectory(cell.teacher, artifacts, cell.device)
+    there = set(trajectory.steps())
+    missing = [step for step in window.steps if step not in there]
+    if missing:
+        _refuse_device(cell)
+        steps = sum(b - a for a, b, _ in stretches(missing, there, window.steps[-1]))
+        seconds = _seconds(cell, steps) / threads
+        if not quiet:
+            note(
+                f"{len(missing)} of {len(window.steps)} checkpoints are not in {folder} and are trained again, bit for "
+                f"bit as in the run, {steps} steps: about {duration(seconds)}; they are kept"
+            )
+    with display_for(quiet=quiet or not missing) as display:
+        outcome = trajectory.densify(
+            window.start,
+            window.steps[-1],
+            window.every,
+            threads,
+            display.update,
+        )
+    if outcome.status is not Status.OK:
+        raise SimError(
+            f"cell {cell.id[:12]} diverged at step {outcome.step} when trained again: give an --until before that step"
+        )
+    return trajectory
+
+
+def _refuse_device(cell: TeacherCell) -> None:
+    if cell.device == "cuda":
+        import torch
+
+        if not torch.cuda.is_available():
+            raise SimError(
+                f"cell {cell.id[:12]} was trained on device 'cuda', where torch finds none: probe it where there is "
+                "one, or a window whose checkpoints are there"
+            )
+
+
+def _seconds(cell: TeacherCell, steps: int) -> float:
+    """Expected seconds of training on one thread."""
+    return steps * cell.teacher.batch * cell.teacher.width * (cell.n + 2) * SECONDS_PER_WEIGHT[0]
+
+
+def _refuse_outputs(out: Path, to: Path | None, figures: list[Path]) -> None:
+    """Refuse files that cannot be written, or are one another or the store, before any work."""
+    for path in figures:
+        refuse_figure(path)
+    writes = [*([] if to is None else [to]), *figures]
+    writes += [path.with_suffix(".csv") for path in figures[:1]]
+    taken: dict[Path, str] = {out.absolute(): "the store"}
+    taken |= {path.absolute(): "the store's figure" for path in figure_paths(out)}
+    for path in writes:
+        what = taken.get(path.absolute())
+        if what is not None:
+            raise SimError(f"{path} would overwrite {what}: give --to and --figure another name")
+        taken[path.absolute()] = "another file of these results"
+        refuse_unwritable(path)
+
+
+def _draw_correlations(report: Report, paths: list[Path]) -> None:
+    from sim.online.figures import correlation_figure  # matplotlib is slow to import
+
+    drawing = correlation_figure(
+        report.probes,
+        title=report.cell.label(),
+        reading=report.reading,
+        transition=report.transition,
+        peak=report.peak,
+        batch=report.cell.teacher.batch,
+    )
+    _save(drawing, paths)
+
+
+def _save(drawing: Any, paths: list[Path]) -> None:
+    from sim.online.figures import save_drawing
+
+    try:
+        save_drawing(drawing, *paths)
+    except OSError as error:
+        raise SimError(f"figure {paths[0]} cannot be written: {error.strerror or error}") from error
