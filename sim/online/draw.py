@@ -54,7 +54,7 @@ def draw_accuracy(
         transition: the teacher's, shaded.
         scale: of accuracy, `linear` or `logit`; then clipped to what that many evaluations can tell from 0 and 1.
         evaluations: samples behind each accuracy.
-        band: `range` (least to greatest seed) or `interval` (95 % for the mean, Student's t).
+        band: one of `sim.online.marks.over_seeds`.
 
     Raises:
         SimError: scale or band is unknown.
@@ -182,7 +182,10 @@ def draw_choice(
     batch: int = 1,
     band: str = "interval",
 ) -> list[Row]:
-    """Final accuracy against the chosen checkpoint (x in steps, drawn in samples); the teacher's own in black."""
+    """Final accuracy against the chosen checkpoint (x in steps, drawn in samples); the teacher's own in black.
+
+    Lines are drawn a little apart, so that bars at one checkpoint can be told from one another; the data are not.
+    """
     rows = shade(axes, transition, batch)
     lowest = 0.45
     places = sorted({x * batch for item in series if not item.teacher for x in item.x})

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
-from matplotlib.ticker import EngFormatter, NullFormatter
+from matplotlib.ticker import EngFormatter, NullLocator
 
 from sim.errors import SimError
 from sim.figures import plain_text
@@ -150,8 +150,11 @@ def _finish(
             scale = axes.figure.colorbar(image, ax=axes)
             scale.set_label(plain_text(what))
             if "norm" in how:
-                scale.ax.yaxis.set_major_formatter(EngFormatter(sep=""))
-                scale.ax.yaxis.set_minor_formatter(NullFormatter())
+                low, high = np.nanmin(colours), np.nanmax(colours)
+                # Powers of ten, which are the rule, may lie outside.
+                ticks = sorted({float(low), float(f"{math.sqrt(low * high):.2g}"), float(high)})
+                scale.set_ticks(ticks, labels=[EngFormatter(sep="")(tick) for tick in ticks])
+                scale.ax.yaxis.set_minor_locator(NullLocator())
     axes.set_xticks(range(len(student_widths)), [f"{width:,}" for width in student_widths])
     axes.set_yticks(range(len(teacher_widths)), [f"{width:,}" for width in teacher_widths])
     axes.set_xlabel("student width")

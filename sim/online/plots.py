@@ -127,7 +127,7 @@ def _widths(students: Group) -> list[Drawing]:
         title = (
             f"n={cell.n} k={cell.k}, {cell.student.supervision.label()}, rate={cell.student.rate.label()}, "
         )
-        title += f"teacher rate={cell.teacher.rate.label()}\n{_middle(group, 'median and range')}"
+        title += f"teacher rate={cell.teacher.rate.label()}\n{_middle(group, 'range')}"
         drawn.append(width_samples_figure(widths, teachers, grid(_samples), grid(_accuracies), title=title))
     return drawn
 
@@ -299,9 +299,12 @@ def _teachers(teachers: Group, chosen: Sequence[float]) -> list[Series]:
     return [Series("teacher", tuple(steps), values, teacher=True)] if steps else []
 
 
-def _middle(group: Group, what: str = "median and 95 % interval") -> str:
+def _middle(group: Group, band: str = "95 % interval") -> str:
+    """What the marks are; of fewer than six values the range is the interval there is."""
     seeds = _seeds(group)
-    return f"{what} over {'students' if len(seeds) == 1 else f'{len(seeds)} seeds'}"
+    few = max(len(s.records) for s in group) < 6 if len(seeds) == 1 else len(seeds) < 6
+    over = "students" if len(seeds) == 1 else f"{len(seeds)} seeds"
+    return f"median and {'range' if few else band} over {over}"
 
 
 def _share(lines: Sequence[Any], every: Sequence[Any]) -> str:

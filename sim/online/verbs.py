@@ -35,6 +35,9 @@ from sim.verbs import (
 )
 
 DEFAULT_OFF = 64
+FEW = 20
+"""Fewer checkpoints than this show a transition coarsely."""
+
 KINDS = ("accuracy", "choice", "temperature", "widths")
 """Kinds of figures; the first is that of every protocol."""
 
@@ -97,6 +100,8 @@ def probe(
     """
     if to is None and not as_json:
         raise SimError("probe has no place for its results: give --to FILE, or --json")
+    if to is not None:
+        refuse_unwritable(to)  # a folder has no name for figures beside it
     cell, record = _teacher(out, prefix)
     transition = transition_of(record)
     window = window_of(cell, record, transition, start=options.start, stop=options.stop, every=options.every)
@@ -104,6 +109,11 @@ def probe(
     spec = ProbeSpec(cell.n, task.support, task.key("probe"), samples=options.samples, off=options.off)
     figures = [figure] if figure is not None else [] if to is None else figure_paths(to)
     _refuse_outputs(out, to, figures)
+    if not quiet and window.every == cell.teacher.segment and len(window.steps) < FEW:
+        note(
+            f"the window has {len(window.steps)} checkpoints only, every {window.every} steps, those of one call of "
+            "the kernel: a run with a smaller --log-every can have more"
+        )
     trajectory = _trained(out, cell, window, options.threads, quiet=quiet)
     held_out = {s: a for s, a in trajectory.held_out().items() if s in window.steps}
     stored = dict(zip(record["steps"], record["held_out"], strict=True))
@@ -170,6 +180,11 @@ def plot(out: Path, figure: Path | None, name: str | None, kind: str, probes: Pa
     from sim.online.plots import MAX_FIGURES, drawings  # matplotlib is slow to import
 
     drawn = drawings(kind, summary, report)
+    if not drawn and report is not None:
+        raise SimError(
+            f"store {out} has no students of single:STEP or two-shot:I:T by the teacher of probes {probes}, "
+            f"{report.cell.label()}: give probes of one of its teachers, or none"
+        )
     if not drawn:
         raise SimError(f"store {out} has no cells for kind {kind!r}: {_needs(kind)}")
     if len(drawn) > MAX_FIGURES:

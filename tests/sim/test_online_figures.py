@@ -33,7 +33,7 @@ from sim.online.figures import (
     temperature_figure,
     widths_figure,
 )
-from sim.online.heat import draw_widths
+from sim.online.heat import draw_width_samples, draw_widths
 from sim.online.marks import Row, Series
 from sim.probe import READINGS, ProbeSpec
 from sim.probes import Group, Point, Probes, Reading
@@ -229,6 +229,47 @@ def test_heat_map() -> None:
     draw(axes)
 
 
+def test_heat_map_of_samples() -> None:
+    axes = axes_of()
+    samples = [[[2e4, 1e4, 3e4], [NAN]], [[], [5e4, INF, INF, NAN]]]
+    accuracies = [[[1.0, 1.0, 1.0], [NAN]], [[], [0.95, 0.6, 0.7, NAN]]]
+    rows = draw_width_samples(axes, (10, 100), (1000, 50_000), samples, accuracies)
+    assert [(r.panel, r.series, r.x, r.y, r.low, r.high, r.used, r.seeds) for r in rows] == [
+        ("samples to 90 %", "teacher width 1000", 10, 2e4, 1e4, 3e4, 3, 3),
+        ("samples to 90 %", "teacher width 1000", 100, None, None, None, 0, 1),
+        ("samples to 90 %", "teacher width 50000", 10, None, None, None, 0, 0),
+        ("samples to 90 %", "teacher width 50000", 100, INF, 5e4, INF, 3, 4),
+        ("final accuracy", "teacher width 50000", 100, 0.7, 0.6, 0.95, 3, 4),
+    ]
+    assert texts(axes) == [
+        "20k\n10k–30k", "diverged", "no run", "not reached\naccuracy 0.700\n1 diverged",
+    ]  # fmt: skip
+    draw(axes)
+    again = axes_of()
+    draw_width_samples(again, (10, 100), (1,), [[[2e4], [8e4]]], [[[1.0], [1.0]]])
+    draw(again)
+    scale = again.figure.axes[1]
+    assert [t.get_text() for t in scale.get_yticklabels()] == ["20k", "40k", "80k"]
+
+
+def test_medians_have_the_interval_of_order_statistics() -> None:
+    values = tuple((v,) for v in (0.9, 0.5, 0.6, 0.8, 0.7, 0.55, 1.0, 0.65, 0.75))
+    (row,) = draw_choice(axes_of(), [Series("one", (1.0,), values)], band="median")
+    assert (row.y, row.low, row.high) == (0.7, 0.55, 0.9)  # the second and the eighth of nine: 96 %
+
+
+def test_lines_at_one_place_are_drawn_apart_and_kept_together_in_the_data() -> None:
+    for drawer, place in ((draw_choice, 200.0), (draw_temperature, 0.1)):
+        axes = axes_of()
+        series = [Series(name, (place, 10 * place), ((0.5, 0.6),)) for name in ("one", "two")]
+        rows = drawer(axes, series)
+        drawn = [float(line.get_xdata()[0]) for line in axes.get_lines() if line.get_marker() in ("o", "s")]
+        assert [row.x for row in rows] == [place, 10 * place] * 2
+        assert len(set(drawn)) == 2
+        assert drawn == pytest.approx([place, place], rel=0.1)
+        draw(axes)
+
+
 # Degenerate data
 
 DEGENERATE = {
@@ -281,6 +322,10 @@ def test_degenerate_heat_maps(shape: tuple[int, int]) -> None:
     values: list[list[list[float]]] = [[[NAN] for _ in range(shape[1])] for _ in range(shape[0])]
     draw_widths(axes, range(1, shape[1] + 1), range(1, shape[0] + 1), values)
     draw(axes)
+    again = axes_of()
+    draw_width_samples(again, range(1, shape[1] + 1), range(1, shape[0] + 1), values, values)
+    draw(again)
+    assert ("no data" in texts(again)) == (0 in shape)
 
 
 def test_large_supports_have_a_style_a_coordinate() -> None:
