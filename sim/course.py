@@ -10,14 +10,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, final, get_args
 
-from sim.cell import MAX_SAMPLES
 from sim.errors import SimError
 from sim.network import check_network
 from sim.parity import ParityTask
 from sim.rates import RateSchedule
 from sim.supervision import Supervision
 from sim.supervisions import supervision_from_spec
-from sim.teacher import MAX_BATCH, TeacherSpec
+from sim.teacher import TeacherSpec, check_run
 
 Loss = Literal["logistic", "hinge", "correlation", "squared"]
 LOSSES: tuple[Loss, ...] = get_args(Loss)
@@ -134,19 +133,7 @@ class Course:
     def __post_init__(self) -> None:
         if self.teacher is not None and self.teacher.task != self.task:
             raise SimError(f"{self.teacher.label()} learns another task: give one of {self.task}")
-        if not 1 <= self.batch <= MAX_BATCH:
-            raise SimError(f"batch {self.batch} is not allowed: give 1 to {MAX_BATCH} samples a step")
-        if self.segment < 1:
-            raise SimError(f"segment {self.segment} is not allowed: give at least 1 step")
-        for name, value in (("steps", self.steps), ("log_every", self.log_every)):
-            if value < 1 or value % self.segment:
-                raise SimError(
-                    f"{name} {value} is not allowed: give a multiple of the segment, {self.segment}"
-                )
-        if self.steps * self.batch > MAX_SAMPLES:
-            raise SimError(
-                f"steps {self.steps} of batch {self.batch} are too many: at most {MAX_SAMPLES} samples can be drawn"
-            )
+        check_run(self.batch, self.segment, steps=self.steps, log_every=self.log_every)
         if not 0 <= self.stream < 1 << 63:
             raise SimError(f"stream {self.stream} is not allowed: give 0 to 2^63 − 1")
 

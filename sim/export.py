@@ -17,16 +17,13 @@ First step, the success table: one row a (cell, replicate, sample count).
 Online, the curves: see `sim.online.records`.
 """
 
-import contextlib
 import csv
-import os
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from sim.errors import SimError
+from sim.files import whole
 from sim.protocol.base import Protocol
 from sim.store import Store, StoredCell
 
@@ -48,7 +45,7 @@ def write_csv(store: Store, protocol: Protocol, cells: Sequence[StoredCell], to:
     """
     if to is None:
         return _csv(store, protocol, cells, sys.stdout)
-    with _whole(to) as path, path.open("w", newline="", encoding="utf-8") as file:
+    with whole(to, "table ") as path, path.open("w", newline="", encoding="utf-8") as file:
         return _csv(store, protocol, cells, file)
 
 
@@ -64,7 +61,7 @@ def write_parquet(store: Store, protocol: Protocol, cells: Sequence[StoredCell],
     kinds = dict.fromkeys(protocol.integers, pa.int64()) | dict.fromkeys(protocol.reals, pa.float64())
     schema = pa.schema([(name, kinds.get(name, pa.string())) for name in protocol.columns])
     count = 0
-    with _whole(to) as path, pq.ParquetWriter(path, schema) as writer:
+    with whole(to, "table ") as path, pq.ParquetWriter(path, schema) as writer:
         batch: list[tuple[Any, ...]] = []
         for row in rows(store, protocol, cells):
             batch.append(row)
@@ -75,33 +72,6 @@ def write_parquet(store: Store, protocol: Protocol, cells: Sequence[StoredCell],
         writer.write_table(_table(batch, schema))
         count += len(batch)
     return count
-
-
-@contextlib.contextmanager
-def _whole(to: Path) -> Iterator[Path]:
-    """A path to write to; what is there afterwards is the whole file, or what was there before."""
-    try:
-        if to.is_dir():
-            raise IsADirectoryError(21, "Is a directory")
-        if to.exists() and not to.is_file():  # a pipe or a device is written to, not replaced
-            yield to
-            return
-        target = to.resolve()
-        handle, name = tempfile.mkstemp(prefix=f".{target.name[:100]}.", dir=target.parent)
-        os.close(handle)
-        temporary = Path(name)
-        try:
-            mask = os.umask(0)
-            os.umask(mask)
-            temporary.chmod(target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~mask)
-            yield temporary
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise SimError(f"table {to} cannot be written: {error.strerror or error}") from error
 
 
 def _csv(store: Store, protocol: Protocol, cells: Sequence[StoredCell], file: Any) -> int:

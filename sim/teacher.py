@@ -35,6 +35,25 @@ OnProgress = Callable[[str, float], None]
 """Called now and then with a line of text and the share (0 to 1) of the work that is done."""
 
 
+def check_run(batch: int, segment: int, *, steps: int, **multiples: int) -> None:
+    """Refuse lengths that no run can have; `steps` and the others must be multiples of the segment, by name.
+
+    Raises:
+        SimError: a value is not allowed.
+    """
+    if not 1 <= batch <= MAX_BATCH:
+        raise SimError(f"batch {batch} is not allowed: give 1 to {MAX_BATCH} samples a step")
+    if segment < 1:
+        raise SimError(f"segment {segment} is not allowed: give at least 1 step")
+    for name, value in {"steps": steps, **multiples}.items():
+        if value < 1 or value % segment:
+            raise SimError(f"{name} {value} is not allowed: give a multiple of the segment, {segment}")
+    if steps * batch > MAX_SAMPLES:
+        raise SimError(
+            f"steps {steps} of batch {batch} are too many: at most {MAX_SAMPLES} samples can be drawn"
+        )
+
+
 @final
 @dataclass(frozen=True)
 class TeacherSpec:
@@ -74,21 +93,9 @@ class TeacherSpec:
     def __post_init__(self) -> None:
         ParityTask(self.n, self.k, self.seed)
         check_network(self.initialisation, self.width, self.dtype)
-        if not 1 <= self.batch <= MAX_BATCH:
-            raise SimError(f"batch {self.batch} is not allowed: give 1 to {MAX_BATCH} samples a step")
         if not 0 <= self.decay < math.inf:
             raise SimError(f"weight decay {self.decay} is not allowed: give a finite number, at least 0")
-        if self.segment < 1:
-            raise SimError(f"segment {self.segment} is not allowed: give at least 1 step")
-        for name, value in (("steps", self.steps), ("checkpoint_every", self.checkpoint_every)):
-            if value < 1 or value % self.segment:
-                raise SimError(
-                    f"{name} {value} is not allowed: give a multiple of the segment, {self.segment}"
-                )
-        if self.steps * self.batch > MAX_SAMPLES:
-            raise SimError(
-                f"steps {self.steps} of batch {self.batch} are too many: at most {MAX_SAMPLES} samples can be drawn"
-            )
+        check_run(self.batch, self.segment, steps=self.steps, checkpoint_every=self.checkpoint_every)
 
     @property
     def task(self) -> ParityTask:

@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from sim.errors import SimError, StoreError
+from sim.files import FIGURE_SUFFIXES, refuse_figure
 from sim.numbers import duration, si
 from sim.progress import Tracker, display_for
 from sim.protocol.base import Json, Means, Options, Part, Protocol, Summary, Wanted
@@ -19,7 +20,6 @@ from sim.store import Store, StoredCell
 
 EXIT_CONSISTENT, EXIT_CONTRADICTED = 0, 1
 TABLE_WIDTH = 160
-FIGURE_SUFFIXES = (".png", ".svg")
 DEFAULT_PROTOCOL = "first-step"
 LONG_SECONDS = 20.0
 
@@ -328,8 +328,7 @@ def figure_paths(out: Path) -> list[Path]:
 def _draw(summary: Summary, path: Path) -> None:
     from sim.figures import save
 
-    if path.suffix not in FIGURE_SUFFIXES:
-        raise SimError(f"figure {path} is not allowed: give a path that ends in .png or .svg")
+    refuse_figure(path)
     try:
         save(summary.figure(), path)
     except OSError as error:

@@ -9,9 +9,9 @@ from typing import Any, final
 from sim.artifacts import Artifacts, stretches
 from sim.cell import Cell
 from sim.errors import SimError
+from sim.files import refuse_figure, refuse_unwritable, write_whole
 from sim.numbers import duration
 from sim.online.cell import StudentCell, TeacherCell
-from sim.online.files import refuse_figure, refuse_unwritable, write_whole
 from sim.online.report import Report, read_report
 from sim.online.summary import OnlineSummary
 from sim.online.window import Window, transition_of, window_of
@@ -19,7 +19,7 @@ from sim.parity import Status
 from sim.probe import READINGS, ProbeSpec
 from sim.probes import probe as measure
 from sim.progress import display_for
-from sim.protocol.online import SECONDS_PER_WEIGHT, Online
+from sim.protocol.online import SECONDS_PER_WEIGHT, Online, teacher_seconds
 from sim.protocol.registry import protocol_named
 from sim.ranges import parse_count
 from sim.runner import check_threads
@@ -233,7 +233,7 @@ def _trained(out: Path, cell: TeacherCell, window: Window, threads: int, *, quie
     if missing:
         _refuse_device(cell)
         steps = sum(b - a for a, b, _ in stretches(missing, there, window.steps[-1]))
-        seconds = _seconds(cell, steps) / threads
+        seconds = teacher_seconds(cell.teacher, steps) / threads
         if not quiet:
             note(
                 f"{len(missing)} of {len(window.steps)} checkpoints are not in {folder} and are trained again, bit for "
@@ -263,11 +263,6 @@ def _refuse_device(cell: TeacherCell) -> None:
                 f"cell {cell.id[:12]} was trained on device 'cuda', where torch finds none: probe it where there is "
                 "one, or a window whose checkpoints are there"
             )
-
-
-def _seconds(cell: TeacherCell, steps: int) -> float:
-    """Expected seconds of training on one thread."""
-    return steps * cell.teacher.batch * cell.teacher.width * (cell.n + 2) * SECONDS_PER_WEIGHT[0]
 
 
 def _refuse_outputs(out: Path, to: Path | None, figures: list[Path]) -> None:

@@ -136,7 +136,7 @@ class _Group:
                 courses.setdefault(_hash(cell.course().spec()), []).append((cell, replicates))
         self._courses = list(courses.values())
         self._progress = progress
-        shares = [_teacher_seconds(self._teacher)] if self._teacher is not None else []
+        shares = [teacher_seconds(self._teacher)] if self._teacher is not None else []
         shares += [_seconds(course) for course in self._courses]
         self._shares, self._total, self._done = shares, max(sum(shares), 1e-9), 0.0
 
@@ -232,7 +232,7 @@ def _seconds(cells: Cells) -> float:
         for cell, _ in cells
         if isinstance(cell, TeacherCell) and cell.teacher
     }
-    total = sum(_teacher_seconds(teacher) for teacher in teachers.values())
+    total = sum(teacher_seconds(teacher) for teacher in teachers.values())
     labels: dict[str, float] = {}
     for cell, replicates in cells:
         if isinstance(cell, StudentCell):
@@ -251,8 +251,15 @@ def _seconds(cells: Cells) -> float:
     return total + sum(labels.values())
 
 
-def _teacher_seconds(teacher: TeacherSpec) -> float:
-    return teacher.steps * teacher.batch * teacher.width * (teacher.n + 2) * SECONDS_PER_WEIGHT[0]
+def teacher_seconds(teacher: TeacherSpec, steps: int | None = None) -> float:
+    """Expected seconds of training on one thread; `steps`: how many of it, all when None."""
+    return (
+        (teacher.steps if steps is None else steps)
+        * teacher.batch
+        * teacher.width
+        * (teacher.n + 2)
+        * SECONDS_PER_WEIGHT[0]
+    )
 
 
 def _hash(value: Any) -> str:

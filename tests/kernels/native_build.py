@@ -44,6 +44,18 @@ def build(
     return ctypes.CDLL(str(library))
 
 
+def plant(fault: tuple[str, str, str], folder: Path) -> Path:
+    """A copy of the sources with a fault: file, what stands there once, what stands there with the fault."""
+    name, there, planted = fault
+    for path in SOURCES.iterdir():
+        text = path.read_text()
+        if path.name == name:
+            assert text.count(there) == 1, f"{there!r} must stand once in {name}"
+            text = text.replace(there, planted)
+        (folder / path.name).write_text(text)
+    return folder
+
+
 def _pointer(array: npt.NDArray[np.generic]) -> ctypes.c_void_p:
     assert array.flags.c_contiguous
     return ctypes.c_void_p(array.ctypes.data)

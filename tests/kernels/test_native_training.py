@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import kernels
-from tests.kernels.native_build import SOURCES, TRAINING, build, needs_compiler, use_training
+from tests.kernels.native_build import SOURCES, TRAINING, build, needs_compiler, plant, use_training
 from tests.kernels.training_cases import NATIVE, TrainingCase, distance, make_training
 
 # file, what stands there, what stands there with the fault
@@ -111,12 +111,5 @@ def test_planted_faults_are_caught(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    name, there, planted = FAULTS[fault]
-    for path in SOURCES.iterdir():
-        text = path.read_text()
-        if path.name == name:
-            assert text.count(there) == 1, f"{there!r} must stand once in {name}"
-            text = text.replace(there, planted)
-        (tmp_path / path.name).write_text(text)
-    use_training(build(tmp_path, tmp_path / "faulty.so", what=TRAINING), monkeypatch)
+    use_training(build(plant(FAULTS[fault], tmp_path), tmp_path / "faulty.so", what=TRAINING), monkeypatch)
     assert _wrong(cases)

@@ -1,9 +1,6 @@
 """The training ops' registration, what their wrappers refuse and how, and that the reference waits for no device."""
 
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +12,7 @@ from torch.utils._pytree import tree_leaves
 import kernels
 from kernels.randomness import signed
 from kernels.training_reference import logits_reference, parity_labels_reference, sgd_reference
+from tests.kernels.interrupts import assert_interrupted
 from tests.kernels.training_cases import LOSSES, NATIVE, TrainingCase, assert_equal, distance, make_training
 
 CASE = replace(make_training(1, 6, 5, 7, students=2, batch=3, decay=True, start=4090), key=2**64 - 9)
@@ -201,28 +199,12 @@ def test_on_cuda(loss: str) -> None:
 
 @pytest.mark.skipif(not NATIVE, reason="the extension is not built, or does not train")
 def test_an_interrupt_ends_a_long_call() -> None:
-    """A minute's work is dropped within seconds of SIGINT, by the exception that Python raises for it."""
-    script = """
-import os, signal, threading, time, torch, kernels
-network = kernels.Network(torch.ones(1, 20_000, 100), torch.ones(1, 20_000), torch.ones(1, 20_000), torch.ones(1))
-targets, rates = torch.ones(1, 4_000_000), torch.zeros(1, 4_000_000, dtype=torch.float64)
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a suite in the background has it ignored
-threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
-start = time.monotonic()
-try:
-    kernels.sgd(1, 0, network, targets, rates, implementation="native")
-except KeyboardInterrupt:
-    print("interrupted", time.monotonic() - start < 20)
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        cwd=Path(__file__).parents[2],
+    """Minutes of work are dropped."""
+    assert_interrupted(
+        "network = kernels.Network(torch.ones(1, 20_000, 100), torch.ones(1, 20_000), torch.ones(1, 20_000),"
+        " torch.ones(1)); targets, rates = torch.ones(1, 4_000_000), torch.zeros(1, 4_000_000, dtype=torch.float64)",
+        'kernels.sgd(1, 0, network, targets, rates, implementation="native")',
     )
-    assert done.stdout.split() == ["interrupted", "True"], done.stderr
 
 
 def _network(**changes: Any) -> kernels.Network:

@@ -15,8 +15,12 @@ import pytest
 import torch
 
 from sim import verbs
+from sim.artifacts import Artifacts
 from sim.grid import main
 from sim.plan import theory_of
+from sim.student_record import Payload
+from sim.teacher import Trajectory
+from tests.sim.student_cases import COURSE, MIXED, TEACHER, train
 from tests.statistics import LEDGER
 
 TINY = (
@@ -164,3 +168,17 @@ def small_home(tmp_path: Path) -> Iterator[Callable[[], dict[str, bytes]]]:
         yield lambda: tree(tmp_path)
     finally:
         os.chdir(before)
+
+
+@pytest.fixture(scope="module")
+def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Artifacts:
+    """Where the teacher of the student cases is, trained."""
+    kept = Artifacts(tmp_path_factory.mktemp("artifacts"))
+    Trajectory(TEACHER, kept).ensure()
+    return kept
+
+
+@pytest.fixture(scope="module")
+def together(artifacts: Artifacts) -> list[dict[int, Payload]]:
+    """Records of `MIXED`, trained in one go."""
+    return train(COURSE, MIXED, artifacts)

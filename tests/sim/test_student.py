@@ -24,21 +24,6 @@ from sim.supervisions import Annealed, OneShot, Progressive, Single, TillSaturat
 from sim.teacher import Trajectory
 from tests.sim.student_cases import COURSE, MIXED, TEACHER, spec, text, train
 
-
-@pytest.fixture(scope="module")
-def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Artifacts:
-    """Where a trained teacher is."""
-    kept = Artifacts(tmp_path_factory.mktemp("artifacts"))
-    Trajectory(TEACHER, kept).ensure()
-    return kept
-
-
-@pytest.fixture(scope="module")
-def together(artifacts: Artifacts) -> list[dict[int, Payload]]:
-    """Records of `MIXED`, trained in one go."""
-    return train(COURSE, MIXED, artifacts)
-
-
 # What a record depends on
 
 

@@ -12,23 +12,7 @@ from sim.course import Course
 from sim.student import Students, discard_state, train_students
 from sim.student_record import Payload
 from sim.supervision import CrossEntropy
-from sim.teacher import Trajectory
-from tests.sim.student_cases import COURSE, MIXED, TEACHER, spec, text, train
-
-
-@pytest.fixture(scope="module")
-def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Artifacts:
-    """Where a trained teacher is."""
-    kept = Artifacts(tmp_path_factory.mktemp("artifacts"))
-    Trajectory(TEACHER, kept).ensure()
-    return kept
-
-
-@pytest.fixture(scope="module")
-def together(artifacts: Artifacts) -> list[dict[int, Payload]]:
-    """Records of `MIXED`, trained in one go."""
-    return train(COURSE, MIXED, artifacts)
-
+from tests.sim.student_cases import COURSE, MIXED, TEACHER, spec, text
 
 KILLED = """
 import json, os, signal, sys

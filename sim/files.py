@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sim.errors import SimError
-from sim.verbs import FIGURE_SUFFIXES
+
+FIGURE_SUFFIXES = (".png", ".svg")
 
 
 def refuse_unwritable(path: Path) -> None:
@@ -35,27 +36,40 @@ def write_whole(path: Path, text: str) -> None:
     Raises:
         SimError: it cannot be written; what was there is left.
     """
-    try:
-        if path.exists() and not path.is_file():  # a pipe or a device is written to, not replaced
-            path.write_text(text, encoding="utf-8")
-            return
-        with _temporary(path.resolve()) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-            temporary.replace(path.resolve())
-    except OSError as error:
-        raise SimError(f"{path} cannot be written: {error.strerror or error}") from error
+    with whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 @contextlib.contextmanager
-def _temporary(target: Path) -> Iterator[Path]:
-    """A file beside the target with its permissions, gone afterwards if it is still there."""
-    handle, name = tempfile.mkstemp(prefix=f".{target.name[:100]}.", dir=target.parent)
-    os.close(handle)
-    temporary = Path(name)
+def whole(to: Path, what: str = "") -> Iterator[Path]:
+    """A path to write to; what is there afterwards is the whole file, or what was there before.
+
+    Args:
+        to: the file; a pipe or a device is written to, not replaced.
+        what: what it is, for the refusal, such as `table `.
+
+    Raises:
+        SimError: it cannot be written. A broken pipe is passed on.
+    """
     try:
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~mask)
-        yield temporary
-    finally:
-        temporary.unlink(missing_ok=True)
+        if to.is_dir():
+            raise IsADirectoryError(21, "Is a directory")
+        if to.exists() and not to.is_file():
+            yield to
+            return
+        target = to.resolve()
+        handle, name = tempfile.mkstemp(prefix=f".{target.name[:100]}.", dir=target.parent)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            mask = os.umask(0)
+            os.umask(mask)
+            temporary.chmod(target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~mask)
+            yield temporary
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise SimError(f"{what}{to} cannot be written: {error.strerror or error}") from error
