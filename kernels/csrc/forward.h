@@ -62,7 +62,7 @@ class Pass {
   void tile(int64_t at_sample, int64_t count, Scratch& s) {
     const int64_t words = rows_ / 64 + 2, samples = job_.stop - job_.start;
     draw_rows(job_.key, job_.stream, shape_.n, job_.start + at_sample, count, s.bits, words, s.drawn);
-    s.preparation.prepare(s.block, s.bits, words, 0, count, 1);
+    s.preparation.prepare(s.block, s.bits, words, 0, count);
     for (int64_t r = 0; r < job_.students; ++r) {
       for (int64_t t = 0; t < ceil_div(count, 4) * 4; ++t) at(s.z + t * kLane) = Vec{};
       for (int64_t v = 0; v < vectors_; ++v) {

@@ -115,8 +115,8 @@ struct Preparation {
     block.gram = training ? arena.take<F>(rows * parity::kMaxRows) : nullptr;
   }
 
-  // Samples at .. at + count - 1 of `rows`, whose rows have `words` words. Batches do not see themselves.
-  void prepare(Block<F>& block, const uint64_t* rows, int64_t words, int64_t at, int64_t count, int64_t batch) const {
+  // Samples at .. at + count - 1 of `rows`, whose rows have `words` words.
+  void prepare(Block<F>& block, const uint64_t* rows, int64_t words, int64_t at, int64_t count) const {
     block.rows = count;
     const int64_t stride = ceil_div(count, 64) * 64;
     for (int64_t w = 0; w < shape.sample_words; ++w) {
@@ -149,11 +149,11 @@ struct Preparation {
         entry[g * kGroup] = uint16_t((g * kEntries + int64_t(word & (kEntries - 1))) * kBytes);
       }
     }
-    inner_products(block, stride, batch);
+    inner_products(block, stride);
   }
 
  private:
-  void inner_products(Block<F>& block, int64_t stride, int64_t batch) const {
+  void inner_products(Block<F>& block, int64_t stride) const {
     for (int64_t s = 0; s < block.rows; ++s) {
       int64_t differ[parity::kMaxRows] = {};
       for (int64_t w = 0; w < shape.sample_words; ++w) {
@@ -161,9 +161,8 @@ struct Preparation {
         for (int64_t t = 0; t < block.rows; ++t) differ[t] += __builtin_popcountll(word[s] ^ word[t]);
       }
       F* gram = block.gram + s * parity::kMaxRows;
-      const int64_t next = (s / batch + 1) * batch;  // the first sample of the next step
       for (int64_t t = 0; t < parity::kMaxRows; ++t) {
-        gram[t] = t >= next && t < block.rows ? F(shape.coordinates - 2 * differ[t]) : F(0);
+        gram[t] = t > s && t < block.rows ? F(shape.coordinates - 2 * differ[t]) : F(0);
       }
     }
   }

@@ -262,9 +262,10 @@ class Sweep {
     for (int p = 0; p < kVectors; ++p) sum += relu<F>(at(part_.h + first * part_.stride + j + p * kLane)) * a[p];
   }
 
-  // Adds gram[s][row ..] c_s for all rows s < past to kRows rows from `row` on.
+  // Adds gram[s][row ..] c_s for all rows s < past to kRows rows from `row` on: a step does not see its own batch.
   template <int kRows, int kVectors>
   PARITY_INLINE void gather(int64_t row, int64_t past, int64_t j) const {
+    if (past == 0 && steps_.keep == nullptr) return;
     const int64_t stride = part_.stride;
     F* h = part_.h + row * stride + j;
     Vec x[kRows][kVectors];
@@ -293,9 +294,7 @@ class Sweep {
   // Batches: kRows rows see the c of all rows before `past`; their dot products go to the slots of the batch.
   template <int kRows>
   void collect_rows(int64_t row, int64_t past) {
-    if (past > 0 || steps_.keep != nullptr) {
-      each_vector([&](int64_t j) { gather<kRows, 1>(row, past, j); });
-    }
+    each_vector([&](int64_t j) { gather<kRows, 1>(row, past, j); });
     for (int i = 0; i < kRows; ++i) dot(row + i, row + i - past);
   }
 

@@ -69,7 +69,7 @@ class Run {
       const Scratch& scratch = scratch_[size_t(me.number)];
       for (int64_t b = me.number; b < count_; b += members_) {
         scratch.preparation.prepare(blocks_[size_t(b)], bits_, words_, begins_[size_t(b)] - done,
-                                    lengths_[size_t(b)], split_ ? parity::kMaxRows : job_.batch);
+                                    lengths_[size_t(b)]);
       }
       if (me.first()) me.team->restart();
       me.wait();

@@ -14,7 +14,11 @@ from tests.kernels.training_cases import NATIVE, TrainingCase, distance, make_tr
 # file, what stands there, what stands there with the fault
 FAULTS = {
     "the bias is not in the inner products": ("samples.h", "F(shape.coordinates - 2", "F(shape.n - 2"),
-    "a batch sees itself": ("samples.h", "(s / batch + 1) * batch;  // the", "s + 1;  // the"),
+    "a batch sees itself": (
+        "sweep.h",
+        "row < first + batch; ++row) collect_rows<1>(row, first);",
+        "row < first + batch; ++row) collect_rows<1>(row, row);",
+    ),
     "look-up shifted": ("samples.h", "g % 16 * kGroup, base", "g % 16 * kGroup + 1, base"),
     "samples of an update shifted": ("samples.h", "at + g * kGroup) : 0", "at + g * kGroup + 1) : 0"),
     "slabs overlap": ("samples.h", "return groups * slab / slabs;", "return groups * slab / slabs - (slab > 0);"),
@@ -69,6 +73,9 @@ def _cases() -> Iterator[TrainingCase]:
             yield make_training(
                 batch, 130, 70, 700 // batch, students=3, batch=batch, loss=loss, decay=batch != 1, start=4001
             )
+    case = make_training(6, 6, 9, 1)
+    W, b, a, c = case.network
+    yield replace(case, network=kernels.Network(0 * W, 0 * b, a, c))  # all units at the edge
     case = make_training(5, 9, 2100, 80)
     yield replace(case, rates=case.rates * torch.linspace(1, 2, 80, dtype=torch.float64))
 
