@@ -14,6 +14,7 @@ import argparse
 import importlib.util
 import json
 import statistics
+import sys
 from collections.abc import Callable
 
 import torch
@@ -46,16 +47,16 @@ def samples(steps: int) -> tuple[torch.Tensor, torch.Tensor]:
     return x, (x[:, :K].prod(dim=1) > 0).to(torch.float32)
 
 
-def ours(width: int, students: int, steps: int, threads: int, level: str = "auto") -> Contender:
+def ours(width: int, students: int, steps: int, threads: int) -> Contender:
     """The op."""
     start = network(width, students)
     targets = samples(steps)[1][None]
     rates = torch.full((1, steps), RATE, dtype=torch.float64)
 
     def run() -> object:
-        return kernels.sgd(1, 0, start, targets, rates, threads=threads, implementation=level)
+        return kernels.sgd(1, 0, start, targets, rates, threads=threads)
 
-    return Contender("kernels.sgd" if level == "auto" else f"kernels.sgd ({level})", run, steps * students)
+    return Contender("kernels.sgd", run, steps * students)
 
 
 def eager(width: int, steps: int) -> Contender:
@@ -226,9 +227,11 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     jax = importlib.util.find_spec("jax") is not None
-    rows = table(
-        options.rounds, options.threads, jax=jax, progress=lambda text: print(f"... {text}", flush=True)
-    )
+
+    def progress(text: str) -> None:
+        print(f"... {text}", file=sys.stderr, flush=True)
+
+    rows = table(options.rounds, options.threads, jax=jax, progress=progress)
     if options.json:
         print(json.dumps({"status": str(kernels.status()), "rows": rows}, indent=1))
         return
