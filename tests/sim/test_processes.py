@@ -54,9 +54,11 @@ for line in sys.stdin:
     print(status, flush=True)
 """
 
-REPLICATES = 180  # some ten seconds of work: ten runs killed within a moment must not finish it on a fast machine
+# Some ten seconds of work: ten runs killed within a moment must not finish it on a fast machine.
+REPLICATES = 180
 GRID = (
-    *("--n", "6,9", "--k", "2", "--samples", str(1 << 24), "--replicates", str(REPLICATES), "--resolution", "1"),
+    *("--n", "6,9", "--k", "2", "--samples", str(1 << 24), "--resolution", "1"),
+    *("--replicates", str(REPLICATES)),
     *("--schedule", "cross-entropy,one-shot,progressive"),
 )
 RUN = ("run", *GRID, "--quiet")
