@@ -26,6 +26,11 @@ MIN_TEMPERATURE = 1e-6
 """For logits as targets: float32 holds them then."""
 
 
+def log_points(every: int, steps: int) -> tuple[int, ...]:
+    """Steps of the points of a curve: the multiples of `every`, and the last step."""
+    return (*range(every, steps, every), steps)
+
+
 @final
 @dataclass(frozen=True)
 class StudentSpec:

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont
 from matplotlib.ft2font import FT2Font
 
+from sim.files import refuse_figure, whole
 from sim.summary import CellSummary, GridSummary, number
 
 # Okabe and Ito's palette: told apart with every kind of colour vision. Markers differ too.
@@ -142,7 +143,14 @@ def grid_figure(summary: GridSummary) -> Figure:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure; the format follows the path's ending. The same data give the same bytes."""
-    metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
-    with rc_context({"svg.hashsalt": "sim"}):  # or else every drawing has ids of its own
-        figure.savefig(path, dpi=160, metadata=metadata)
+    """Write a figure, whole or not at all. The same data give the same bytes.
+
+    Raises:
+        SimError: the path does not end in .png or .svg, or cannot be written.
+    """
+    refuse_figure(path)
+    form = path.suffix[1:]
+    metadata = {"Date": None} if form == "svg" else {"Software": None}
+    # Without a salt every drawing has ids of its own.
+    with whole(path, "figure ") as temporary, rc_context({"svg.hashsalt": "sim"}):
+        figure.savefig(temporary, format=form, dpi=160, metadata=metadata)

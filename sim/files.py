@@ -3,7 +3,7 @@
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from sim.errors import SimError
@@ -28,6 +28,25 @@ def refuse_figure(path: Path) -> None:
     """Raise SimError for a path that does not end as figures do."""
     if path.suffix not in FIGURE_SUFFIXES:
         raise SimError(f"figure {path} is not allowed: give a path that ends in .png or .svg")
+
+
+def refuse_outputs(paths: Iterable[Path], taken: Mapping[Path, str]) -> None:
+    """Refuse, before any work, files that cannot be written, or are one another or something that is to be kept.
+
+    Args:
+        paths: to be written.
+        taken: what is to be kept, in words.
+
+    Raises:
+        SimError: one of the paths is such a file, by whatever name, or cannot be written.
+    """
+    names = {os.path.realpath(path): what for path, what in taken.items()}
+    for path in paths:
+        name = os.path.realpath(path)
+        if name in names:
+            raise SimError(f"{path} would overwrite {names[name]}: give another name")
+        names[name] = "another file of these results"
+        refuse_unwritable(path)
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -57,7 +76,7 @@ def whole(to: Path, what: str = "") -> Iterator[Path]:
         if to.exists() and not to.is_file():
             yield to
             return
-        target = to.resolve()
+        target = Path(os.path.realpath(to))
         handle, name = tempfile.mkstemp(prefix=f".{target.name[:100]}.", dir=target.parent)
         os.close(handle)
         temporary = Path(name)

@@ -15,6 +15,11 @@ def si(value: float | int) -> str:
     return f"{mantissa}e{int(exponent)}"
 
 
+def finite(value: float) -> float | None:
+    """The number; None, which JSON can say, where it is not finite."""
+    return value if math.isfinite(value) else None
+
+
 def duration(seconds: float) -> str:
     """For example `45 s`, `3 min 20 s`, `2 h 05 min`."""
     whole = round(seconds)

@@ -29,9 +29,8 @@ def parse_range(text: str, name: str, default_step: int = 1) -> tuple[int, ...]:
         part = part.strip()
         match = _RANGE.fullmatch(part)
         if match is None:
-            shown = text if len(text) <= 80 else f"{text[:80]}..."
             raise SimError(
-                f"{name} {shown!r} is not a range: give whole numbers as 50, 50..200, 50..200:10 or 50,100,200"
+                f"{name} {shown(text)} is not a range: give whole numbers as 50, 50..200, 50..200:10 or 50,100,200"
             )
         start, stop = int(match["start"]), int(match["stop"] or match["start"])
         step = int(match["step"]) if match["step"] else default_step
@@ -60,8 +59,28 @@ def parse_number(text: str, name: str, allowed: str) -> Fraction:
     if len(text) <= 100 and _RATIONAL.fullmatch(text):
         with contextlib.suppress(ZeroDivisionError):
             return Fraction(text)
-    shown = text if len(text) <= 80 else f"{text[:80]}..."
-    raise SimError(f"{name} {shown!r} is not a number: {allowed}")
+    raise SimError(f"{name} {shown(text)} is not a number: {allowed}")
+
+
+def parse_real(text: str, name: str, allowed: str, most: float = 1e300) -> float:
+    """The float nearest to a number as in `parse_number`, which is 0 or of a size that floats tell from 0 and from ∞.
+
+    Args:
+        text: as for `parse_number`.
+        name: the option's name, for messages.
+        allowed: what is allowed, for messages.
+        most: the greatest size; the least is 1e-300.
+
+    Raises:
+        SimError: the text is no such number.
+    """
+    value = parse_number(text, name, allowed)
+    # Compared as a float: 1e-300 itself is a little less than the float of that name.
+    if abs(value) > most or (value and abs(float(value)) < 1e-300):
+        raise SimError(
+            f"{name} {shown(text)} is not allowed: it is beyond {most:g}, or below 1e-300; {allowed}"
+        )
+    return float(value)
 
 
 def parse_count(text: str, name: str) -> int:
@@ -84,8 +103,7 @@ def parse_whole(text: str, name: str) -> int:
     """
     if re.fullmatch("[+-]?[0-9]{1,30}", text):
         return int(text)
-    shown = text if len(text) <= 80 else f"{text[:80]}..."
-    raise SimError(f"{name} {shown!r} is not a whole number: give one here")
+    raise SimError(f"{name} {shown(text)} is not a whole number: give one here")
 
 
 def parse_list(text: str, name: str) -> tuple[str, ...]:
@@ -98,6 +116,11 @@ def parse_list(text: str, name: str) -> tuple[str, ...]:
     if not all(values):
         raise SimError(f"{name} {text!r} has an empty entry: give values separated by single commas")
     return values
+
+
+def shown(text: str) -> str:
+    """A text for a message, in quotes; not all of a long one."""
+    return repr(text if len(text) <= 80 else f"{text[:80]}...")
 
 
 def record_grid(samples: int, resolution: int) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sim.errors import SimError
-from sim.ranges import parse_number
+from sim.ranges import parse_real, shown
 
 Kind = Literal["constant", "cosine"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -117,32 +117,22 @@ class RateSchedule:
         RateSchedule(peak=0.005, kind='cosine', warmup=0.06, final=0.0)
         """
         peak, *parts = text.split(":")
-        fields: dict[str, Any] = {"peak": _number(peak, "learning rate", f"give {GRAMMAR}")}
+        fields: dict[str, Any] = {"peak": parse_real(peak, "learning rate", f"give {GRAMMAR}", MAX_RATE)}
         for part in parts:
             name, equals, value = part.partition("=")
             if not equals and name in KINDS:
                 name, value = "kind", name
             if name not in ("kind", "warmup", "final") or (name == "kind") == bool(equals):
-                raise SimError(f"learning rate {_shown(text)} has a part {_shown(part)}: give {GRAMMAR}")
+                raise SimError(f"learning rate {shown(text)} has a part {shown(part)}: give {GRAMMAR}")
             if name in fields:
-                raise SimError(f"learning rate {_shown(text)} gives {name} twice: give {GRAMMAR}")
+                raise SimError(f"learning rate {shown(text)} gives {name} twice: give {GRAMMAR}")
             fields[name] = (
-                value if name == "kind" else _number(value, f"{name} share", "give a number from 0 to 1")
+                value
+                if name == "kind"
+                else parse_real(value, f"{name} share", "give a number from 0 to 1", MAX_RATE)
             )
         return RateSchedule(**fields)
 
 
-def _number(text: str, name: str, allowed: str) -> float:
-    value = parse_number(text, name, allowed)
-    if abs(value) > MAX_RATE:
-        # Beyond what a float holds, too: the text itself is shown.
-        raise SimError(f"{name} {_shown(text)} is not allowed: it is beyond {MAX_RATE:g}; {allowed}")
-    return float(value)
-
-
 def _text(value: float) -> str:
     return repr(int(value)) if value == int(value) else repr(value)
-
-
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= 80 else f"{text[:80]}...")

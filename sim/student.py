@@ -24,7 +24,7 @@ from torch import Tensor
 import kernels
 from kernels import Network
 from sim.artifacts import Artifacts, Layout, Run
-from sim.course import Course, StudentSpec
+from sim.course import Course, StudentSpec, log_points
 from sim.errors import SimError
 from sim.network import DTYPES, initialise, output_rate
 from sim.parity import ParityTask
@@ -188,7 +188,7 @@ class _Training:
                     self._save()
                     saved = time.monotonic()
                 report(f"students: {self.step:,} of {course.steps:,} steps", self.step / course.steps)
-        points = sorted({*range(course.log_every, course.steps, course.log_every), course.steps})
+        points = log_points(course.log_every, course.steps)
         return [{r: student.payload(points) for r, student in kind.items()} for kind in self.kinds]
 
     def _checked_teacher(self) -> tuple[int, ...]:

@@ -10,8 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sim.course import Course, StudentSpec
+from sim.numbers import finite
 from sim.source import History, Source
 
+OK, DIVERGED = "OK", "DIVERGED"
 COLUMNS = ("accuracy", "agreement", "loss", "held_out")
 
 Payload = dict[str, Any]
@@ -57,11 +59,10 @@ class StudentRecord:
     def log(self, samples: int, held_out: float) -> None:
         """Close the window of so many samples before a log point."""
         taught = self.history.source is not None and self.history.source.checkpoint is not None
-        loss = self.loss / samples
         values = (
             self.correct / samples,
             self.agreed / samples if taught else None,
-            loss if math.isfinite(loss) else None,
+            finite(self.loss / samples),
             held_out,
         )
         for name, value in zip(COLUMNS, values if self.diverged_at is None else (None,) * 4, strict=True):
@@ -78,7 +79,7 @@ class StudentRecord:
             "diverged_at": self.diverged_at,
             "curve": self.curve,
             "checkpoints": self.checkpoints,
-            "window": [self.correct, self.agreed, self.loss if math.isfinite(self.loss) else None],
+            "window": [self.correct, self.agreed, finite(self.loss)],
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -94,14 +95,36 @@ class StudentRecord:
 
     def payload(self, log_points: Sequence[int]) -> Payload:
         """The finished student's record."""
-        return {
-            "status": "OK" if self.diverged_at is None else "DIVERGED",
-            "diverged_at": self.diverged_at,
-            "batch": self.history.batch,
-            "steps": list(log_points),
-            **{name: list(values) for name, values in self.curve.items()},
-            "checkpoints": [list(pair) for pair in self.checkpoints],
-        }
+        status = OK if self.diverged_at is None else DIVERGED
+        return record(status, self.diverged_at, self.history.batch, log_points, self.curve, self.checkpoints)
+
+
+def record(
+    status: str,
+    diverged_at: int | None,
+    batch: int,
+    steps: Sequence[int],
+    curve: Mapping[str, Sequence[float | None]],
+    checkpoints: Iterable[Sequence[int]] = (),
+) -> Payload:
+    """A record, as JSON values; see `sim.student.train_students`.
+
+    Args:
+        status: of the whole run.
+        diverged_at: step, or None.
+        batch: samples a step.
+        steps: of the log points.
+        curve: a value for each log point by column; a column that is left out has none.
+        checkpoints: pairs of the steps of student and teacher.
+    """
+    return {
+        "status": status,
+        "diverged_at": diverged_at,
+        "batch": batch,
+        "steps": list(steps),
+        **{name: list(curve.get(name, [None] * len(steps))) for name in COLUMNS},
+        "checkpoints": [list(pair) for pair in checkpoints],
+    }
 
 
 def samples_to_reach(

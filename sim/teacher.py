@@ -218,6 +218,28 @@ class Trajectory:
             )
         return self._ensure(range(start, stop + 1, every), threads, progress)
 
+    def ensure_steps(
+        self, steps: Iterable[int], threads: int = 1, progress: OnProgress | None = None
+    ) -> Outcome:
+        """Train what is missing of the checkpoints at these steps, in one pass.
+
+        Args:
+            steps: at least one; multiples of the segment, at most `spec.steps`.
+            threads: as for `ensure`.
+            progress: as for `ensure`.
+
+        Raises:
+            SimError: a step is not allowed.
+            ArtifactError: as for `ensure`.
+        """
+        wanted, segment, last = set(steps), self.spec.segment, self.spec.steps
+        for step in sorted(wanted):
+            if not 0 <= step <= last or step % segment:
+                raise SimError(
+                    f"a checkpoint at step {step} is not allowed: give multiples of {segment} from 0 to {last}"
+                )
+        return self._ensure(wanted, threads, progress)
+
     def steps(self) -> tuple[int, ...]:
         """Steps of the checkpoints that are there, densified ones included, up to `spec.steps`, increasing."""
         return tuple(step for step in self.run.steps() if step <= self._last_step())

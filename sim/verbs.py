@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from sim.errors import SimError, StoreError
-from sim.files import FIGURE_SUFFIXES, refuse_figure
+from sim.files import FIGURE_SUFFIXES, refuse_figure, refuse_outputs
 from sim.numbers import duration, si
 from sim.progress import Tracker, display_for
 from sim.protocol.base import Json, Means, Options, Part, Protocol, Summary, Wanted
@@ -96,6 +96,8 @@ def _work(store: Store, units: list[Unit], workers: int, means: Means, *, quiet:
         tracker = Tracker(units, display)
         for finished in run_units(units, workers, means, tracker.share):
             store.add_unit(finished.records)
+            parts = finished.unit.parts
+            protocol_of(parts[0].cell).let_go(parts, means)
             tracker.finished(finished.unit)
 
 
@@ -179,12 +181,16 @@ def of_one_protocol(store: Store, name: str | None) -> tuple[Protocol | None, li
 
 def plot(out: Path, figure: Path | None, name: str | None) -> int:
     """Draw the figure of a store."""
+    paths = [figure] if figure is not None else figure_paths(out)
+    for path in paths:
+        refuse_figure(path)
     with Store(out, write=False) as store:
         protocol, cells = of_one_protocol(store, name)
         if protocol is None:
             raise SimError(f"store {out} has no cells: run a grid first")
+        refuse_outputs(paths, {out: "the store"})
         summary = protocol.summarise(store, cells, None)
-    for path in [figure] if figure is not None else figure_paths(out):
+    for path in paths:
         _draw(summary, path)
         print(path)
     return EXIT_CONSISTENT
@@ -213,7 +219,8 @@ def replay(out: Path, prefix: str, replicate: int, threads: int) -> int:
         stored = store.records(cell.id).get(replicate)
     protocol = protocol_of(cell)
     part = Part(cell, (replicate,))
-    seconds = protocol.seconds([part])
+    protocol.check([part])
+    seconds = protocol.seconds([part], afresh=True)
     if seconds > LONG_SECONDS:
         note(
             f"this takes about {duration(seconds / threads)}: all that the replicate depends on is run again"
@@ -328,8 +335,4 @@ def figure_paths(out: Path) -> list[Path]:
 def _draw(summary: Summary, path: Path) -> None:
     from sim.figures import save
 
-    refuse_figure(path)
-    try:
-        save(summary.figure(), path)
-    except OSError as error:
-        raise SimError(f"figure {path} cannot be written: {error.strerror or error}") from error
+    save(summary.figure(), path)

@@ -80,18 +80,14 @@ def _units(store: Store, cells: list[StoredCell], replicates: int) -> Iterator[U
             name = protocol.group(cell) if protocol.together else cell.id
             groups.setdefault((cell.protocol, name), []).append(Part(cell, tuple(numbers)))
     for parts in groups.values():
-        yield Unit(tuple(parts), protocol_of(parts[0].cell).seconds(parts))
+        yield Unit(tuple(parts), protocol_of(parts[0].cell).seconds(parts, afresh=True))
 
 
 def _run_again(store: Store, unit: Unit, seconds: float, report: Report) -> None:
-    first = unit.parts[0]
-    together = protocol_of(first.cell).together
-    expected = unit.seconds if together else unit.seconds / len(first.replicates)
-    if expected > seconds:
-        what = "running the group again" if together else "a replicate"
-        limit = f"takes about {expected:.0f} s, more than --seconds {seconds:g}"
+    reason = _reason_to_skip(unit, seconds)
+    if reason is not None:
         for part in unit.parts:
-            report.lines.append(f"skip  {part.cell.id[:12]} {part.cell.label()}: {what} {limit}")
+            report.lines.append(f"skip  {part.cell.id[:12]} {part.cell.label()}: {reason}")
         return
     records = run_unit(unit, Means(), lambda share: None)
     for part in unit.parts:
@@ -100,6 +96,20 @@ def _run_again(store: Store, unit: Unit, seconds: float, report: Report) -> None
             same = dict(records[part.cell.id][replicate]) == stored[replicate]
             name = f"{part.cell.id[:12]} {part.cell.label()}: replicate {replicate}"
             report.add(name, None if same else "it replays to another record")
+
+
+def _reason_to_skip(unit: Unit, seconds: float) -> str | None:
+    first = unit.parts[0]
+    protocol = protocol_of(first.cell)
+    try:
+        protocol.check(unit.parts)
+    except SimError as error:
+        return str(error)
+    expected = unit.seconds if protocol.together else unit.seconds / len(first.replicates)
+    if expected <= seconds:
+        return None
+    what = "running the group again" if protocol.together else "a replicate"
+    return f"{what} takes about {expected:.0f} s, more than --seconds {seconds:g}"
 
 
 def _name(stored: StoredCell) -> str:

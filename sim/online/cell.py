@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
+import torch
+
 from sim.cell import Cell, canonical_json
-from sim.course import Course, StudentSpec
+from sim.course import Course, StudentSpec, log_points
 from sim.errors import SimError
 from sim.parity import ParityTask
 from sim.supervision import CrossEntropy
@@ -75,7 +77,7 @@ class TeacherCell(Cell):
 
     def log_points(self) -> tuple[int, ...]:
         """Steps of the points of the curve."""
-        return _log_points(self.log_every, self.teacher.steps)
+        return log_points(self.log_every, self.teacher.steps)
 
 
 @final
@@ -144,7 +146,7 @@ class StudentCell(Cell):
 
     def log_points(self) -> tuple[int, ...]:
         """Steps of the points of the curves."""
-        return _log_points(self.log_every, self.steps)
+        return log_points(self.log_every, self.steps)
 
     def course(self) -> Course:
         """What the cell's students have in common with those that can be trained beside them."""
@@ -172,6 +174,36 @@ def online_cell(cell: Cell) -> OnlineCell:
 def kept_steps(teacher: TeacherSpec | None) -> range:
     """Steps at which a teacher can have checkpoints."""
     return range(0) if teacher is None else range(0, teacher.steps + 1, teacher.segment)
+
+
+def check_device(device: str) -> None:
+    """Refuse a device on which nothing can be trained on this machine.
+
+    Raises:
+        SimError: there is none of that name, or not here.
+    """
+    if device not in DEVICES:
+        raise SimError(f"device {device!r} is unknown: use one of {', '.join(DEVICES)}")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise SimError(
+            f"device {device!r} is not there: torch finds no CUDA, use cpu or a machine that has one"
+        )
+
+
+def without(spec: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """A specification without some of its entries."""
+    return {name: value for name, value in spec.items() if name not in names}
+
+
+def setting(cell: OnlineCell) -> str:
+    """Equal for cells that differ in their seed only."""
+    return canonical_json([without(cell.spec(), "seed", "teacher"), teacher_setting(cell)])
+
+
+def teacher_setting(cell: OnlineCell, *varied: str) -> str:
+    """Equal for cells whose teachers differ in their seed, and what else is varied, only."""
+    spec = {} if cell.teacher is None else without(_teacher_spec(cell.teacher), "seed", *varied)
+    return canonical_json([cell.n, cell.k, cell.device, spec])
 
 
 def teacher_key(teacher: TeacherSpec, device: str) -> str:
@@ -225,7 +257,7 @@ def _common(cell: OnlineCell) -> dict[str, Any]:
 
 
 def _teacher_spec(teacher: TeacherSpec) -> dict[str, Any]:
-    return {name: value for name, value in teacher.spec().items() if name != "checkpoint_every"}
+    return without(teacher.spec(), "checkpoint_every")
 
 
 def _teacher_label(teacher: TeacherSpec) -> str:
@@ -235,7 +267,3 @@ def _teacher_label(teacher: TeacherSpec) -> str:
 
 def _device_label(device: str) -> str:
     return "" if device == "cpu" else f" {device}"
-
-
-def _log_points(every: int, steps: int) -> tuple[int, ...]:
-    return tuple(sorted({*range(every, steps, every), steps}))

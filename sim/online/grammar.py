@@ -5,7 +5,7 @@ from itertools import product
 from typing import Any
 
 from sim.errors import SimError
-from sim.ranges import MAX_VALUES, parse_count, parse_number
+from sim.ranges import MAX_VALUES, parse_count, parse_real, shown
 from sim.supervision import CrossEntropy, Supervision
 from sim.supervisions import SUPERVISIONS, Annealed, OneShot, Progressive, Single, TillSaturate, TwoShot
 
@@ -101,19 +101,16 @@ def _refusal(text: str, name: str, what: str) -> SimError:
     form = ":".join([name, *_ARGUMENTS.get(name, ())]) + "".join(
         f"[:{key}=…]" for key in _OPTIONS.get(name, {})
     )
-    return SimError(f"schedule {_shown(text)} has {what}: write {form}")
+    return SimError(f"schedule {shown(text)} has {what}: write {form}")
 
 
 def _real(text: str, schedule: str, label: str) -> float:
-    value = parse_number(text, f"{label} of schedule {_shown(schedule)}", "give one such as 0.5")
-    if abs(value) > 1e300:
-        raise SimError(f"{label} of schedule {_shown(schedule)} is beyond 1e300: give a smaller number")
-    return float(value)
+    return parse_real(text, f"{label} of schedule {shown(schedule)}", "give one such as 0.5")
 
 
 def _steps(text: str, schedule: str, label: str) -> tuple[int, ...]:
     """Steps: one number, or `a..b/s`, both ends included."""
-    name = f"{label} of schedule {_shown(schedule)}"
+    name = f"{label} of schedule {shown(schedule)}"
     ends, slash, by = text.partition("/")
     first, dots, last = ends.partition("..")
     if not dots:
@@ -128,7 +125,3 @@ def _steps(text: str, schedule: str, label: str) -> tuple[int, ...]:
             f"{name} is not a range: give the smaller end first, a step of 1 or more, at most {MAX_VALUES} values"
         )
     return tuple(dict.fromkeys((*range(low, high + 1, step), high)))
-
-
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= 80 else f"{text[:80]}...")

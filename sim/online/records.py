@@ -32,13 +32,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from sim.cell import canonical_json
+from sim.numbers import finite
 from sim.online.cell import OnlineCell, StudentCell, TeacherCell
 from sim.parity import Curve, Outcome, Status
 from sim.protocol.base import Payload
+from sim.student_record import COLUMNS, DIVERGED, OK, record
 
-OK, DIVERGED, TEACHER_DIVERGED = "OK", "DIVERGED", "TEACHER DIVERGED"
+TEACHER_DIVERGED = "TEACHER DIVERGED"
 STATUSES = (OK, DIVERGED, TEACHER_DIVERGED)
-CURVES = ("accuracy", "agreement", "loss", "held_out")
 
 TABLE = (
     *(
@@ -86,34 +87,17 @@ def teacher_record(cell: TeacherCell, outcome: Outcome, curve: Curve | None) -> 
         rows = zip(curve.steps.tolist(), curve.accuracy, curve.loss, curve.held_out, strict=True)
         values = {step: (float(a), float(b), float(c)) for step, a, b, c in rows}
     points = cell.log_points()
-    accuracy, loss, held_out = (
-        [_finite(values[step][i]) if step in values else None for step in points] for i in range(3)
-    )
-    return {
-        "status": OK if outcome.status is Status.OK else DIVERGED,
-        "diverged_at": outcome.step,
-        "batch": cell.teacher.batch,
-        "steps": list(points),
-        "accuracy": accuracy,
-        "agreement": [None] * len(points),
-        "loss": loss,
-        "held_out": held_out,
-        "checkpoints": [],
+    columns = {
+        name: [finite(values[step][i]) if step in values else None for step in points]
+        for i, name in enumerate(("accuracy", "loss", "held_out"))
     }
+    status = OK if outcome.status is Status.OK else DIVERGED
+    return record(status, outcome.step, cell.teacher.batch, points, columns)
 
 
 def untaught_record(cell: StudentCell, step: int | None) -> Payload:
     """The record of a student whose teacher diverged, at that step."""
-    points = cell.log_points()
-    empty: dict[str, Any] = {name: [None] * len(points) for name in CURVES}
-    return {
-        "status": TEACHER_DIVERGED,
-        "diverged_at": step,
-        "batch": cell.batch,
-        "steps": list(points),
-        **empty,
-        "checkpoints": [],
-    }
+    return record(TEACHER_DIVERGED, step, cell.batch, cell.log_points(), {})
 
 
 def problem(cell: OnlineCell, payload: Payload) -> str | None:
@@ -121,7 +105,7 @@ def problem(cell: OnlineCell, payload: Payload) -> str | None:
     points = list(cell.log_points())
     if payload.get("status") not in STATUSES or payload.get("steps") != points:
         return f"has no status, or not the {len(points)} steps of its curve"
-    for name in CURVES:
+    for name in COLUMNS:
         values = payload.get(name)
         if not isinstance(values, list) or len(values) != len(points):
             return f"has no {name} for each of {len(points)} steps"
@@ -164,10 +148,6 @@ def rows(cell: OnlineCell, records: dict[int, dict[str, Any]]) -> Iterator[tuple
                 *(payload[name][i] for name in ("accuracy", "loss", "agreement", "held_out")),
                 payload["checkpoints"][turn - 1][1] if turn else None,
             )
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def _is_number(value: object) -> bool:

@@ -21,10 +21,9 @@ from rich.console import Console
 from scipy.stats import binom
 
 from sim.online.cell import OnlineCell, StudentCell, TeacherCell, online_cell
-from sim.online.records import OK
 from sim.protocol.base import Summary
 from sim.store import Store, StoredCell
-from sim.student_record import samples_to_reach
+from sim.student_record import OK, samples_to_reach
 from sim.transition import Transition, find_transition
 
 THRESHOLDS = (0.6, 0.9, 0.99)

@@ -42,12 +42,10 @@ class Means:
     Attributes:
         threads: threads of this process.
         artifacts: folder for checkpoints and other files that make a resumed run cheap; None for none to be kept.
-        device: where reference operations run, `cpu` or `cuda`; `cpu` means the compiled code where there is one.
     """
 
     threads: int = 1
     artifacts: Path | None = None
-    device: str = "cpu"
 
 
 @final
@@ -136,6 +134,14 @@ class Protocol(ABC):
     # work
 
     @abstractmethod
+    def check(self, parts: Sequence[Part]) -> None:
+        """Refuse, before any work, what cannot be run on this machine, or at all.
+
+        Raises:
+            SimError: there can be no such replicate, or something that it needs is not here.
+        """
+
+    @abstractmethod
     def run(self, parts: Sequence[Part], means: Means, progress: Progress) -> dict[str, dict[int, Payload]]:
         """Records by cell id and replicate; each depends on (cell, replicate) only.
 
@@ -146,8 +152,21 @@ class Protocol(ABC):
         """
 
     @abstractmethod
-    def seconds(self, parts: Sequence[Part]) -> float:
-        """Expected seconds on one thread of an ordinary processor."""
+    def seconds(self, parts: Sequence[Part], *, afresh: bool = False) -> float:
+        """Expected seconds on one thread of an ordinary processor.
+
+        Args:
+            parts: of cells of one protocol.
+            afresh: without artifacts, so that what the parts depend on has to be run too.
+        """
+
+    @abstractmethod
+    def let_go(self, parts: Sequence[Part], means: Means) -> None:
+        """Records of these parts, run together, are stored: delete what only made their run resumable.
+
+        Raises:
+            SimError: it cannot be deleted.
+        """
 
     # what is stored
 

@@ -91,8 +91,14 @@ class FirstStep(Protocol):
             progress((done + 1) / len(replicates))
         return records
 
-    def seconds(self, parts: Sequence[Part]) -> float:
-        """Expected seconds on one thread."""
+    def check(self, parts: Sequence[Part]) -> None:
+        """All can be run anywhere."""
+
+    def let_go(self, parts: Sequence[Part], means: Means) -> None:
+        """Nothing was kept."""
+
+    def seconds(self, parts: Sequence[Part], *, afresh: bool = False) -> float:
+        """Expected seconds on one thread; nothing is kept, so all are afresh."""
         return sum(_seconds(first_step_cell(part.cell)) * len(part.replicates) for part in parts)
 
     def problem(self, cell: Cell, payload: Payload) -> str | None:

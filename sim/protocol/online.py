@@ -13,13 +13,13 @@ import argparse
 import contextlib
 import hashlib
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, final
 
 from sim.artifacts import Artifacts
 from sim.cell import Cell, canonical_json
-from sim.course import Course
+from sim.errors import SimError
 from sim.online import records
 from sim.online.cell import (
     NAME,
@@ -28,13 +28,15 @@ from sim.online.cell import (
     StudentCell,
     TeacherCell,
     cell_from_spec,
+    check_device,
     online_cell,
     teacher_key,
+    without,
 )
 from sim.parity import Outcome, Status
 from sim.protocol.base import Json, Means, Options, Part, Payload, Progress, Protocol, Summary
 from sim.store import Store, StoredCell
-from sim.student import train_students
+from sim.student import Students, discard_state, train_students
 from sim.teacher import TeacherSpec, Trajectory
 
 SECONDS_PER_WEIGHT = (5e-11, 1e-11)
@@ -75,13 +77,30 @@ class Online(Protocol):
 
     def run(self, parts: Sequence[Part], means: Means, progress: Progress) -> Records:
         """Train the teacher, then the students; see `sim.online.records` for the records."""
-        cells = [(online_cell(part.cell), part.replicates) for part in parts]
+        self.check(parts)
+        cells = _cells(parts)
         with _artifacts(means, cells[0][0].device) as artifacts:
-            return _Group(cells, artifacts, means.threads, progress, self.seconds).run()
+            return _Group(cells, artifacts, means.threads, progress).run()
 
-    def seconds(self, parts: Sequence[Part]) -> float:
+    def check(self, parts: Sequence[Part]) -> None:
+        """A teacher has replicate 0 only; the device has to be here."""
+        for cell, replicates in _cells(parts):
+            if isinstance(cell, TeacherCell) and max(replicates) > 0:
+                raise SimError(
+                    f"replicate {max(replicates)} of {cell.label()} is not allowed: a teacher has replicate 0 only"
+                )
+            check_device(cell.device)
+
+    def seconds(self, parts: Sequence[Part], *, afresh: bool = False) -> float:
         """Expected seconds on one thread: teachers, the labels of each schedule, and students."""
-        return _seconds([(online_cell(part.cell), part.replicates) for part in parts])
+        return _seconds(_cells(parts), afresh)
+
+    def let_go(self, parts: Sequence[Part], means: Means) -> None:
+        """The students' states; the teacher's checkpoints are for other students too."""
+        if means.artifacts is not None:
+            for course in _courses(_cells(parts)):
+                first = course[0][0]
+                discard_state(first.course(), _students(course), artifacts_in(means.artifacts, first.device))
 
     def problem(self, cell: Cell, payload: Payload) -> str | None:
         """A record has a status, and its curves a value for each log point."""
@@ -113,28 +132,35 @@ class Online(Protocol):
 
 
 Cells = Sequence[tuple[OnlineCell, Sequence[int]]]
+StudentCells = Sequence[tuple[StudentCell, Sequence[int]]]
+
+
+def _cells(parts: Sequence[Part]) -> Cells:
+    return [(online_cell(part.cell), part.replicates) for part in parts]
+
+
+def _courses(cells: Cells) -> list[StudentCells]:
+    """The students, those that are trained together at a time."""
+    courses: dict[str, list[tuple[StudentCell, Sequence[int]]]] = {}
+    for cell, replicates in cells:
+        if isinstance(cell, StudentCell):
+            courses.setdefault(_hash(cell.course().spec()), []).append((cell, replicates))
+    return list(courses.values())
+
+
+def _students(cells: StudentCells) -> Students:
+    return [(cell.student, list(replicates)) for cell, replicates in cells]
 
 
 class _Group:
     """The work of one unit: at most one teacher, and students."""
 
-    def __init__(
-        self,
-        cells: Cells,
-        artifacts: Artifacts,
-        threads: int,
-        progress: Progress,
-        seconds: Callable[[Sequence[Part]], float],
-    ) -> None:
+    def __init__(self, cells: Cells, artifacts: Artifacts, threads: int, progress: Progress) -> None:
         self._artifacts, self._threads = artifacts, threads
         self._device = cells[0][0].device
         self._teacher = cells[0][0].teacher
         self._teacher_cells = [cell for cell, _ in cells if isinstance(cell, TeacherCell)]
-        courses: dict[str, list[tuple[StudentCell, Sequence[int]]]] = {}
-        for cell, replicates in cells:
-            if isinstance(cell, StudentCell):
-                courses.setdefault(_hash(cell.course().spec()), []).append((cell, replicates))
-        self._courses = list(courses.values())
+        self._courses = _courses(cells)
         self._progress = progress
         shares = [teacher_seconds(self._teacher)] if self._teacher is not None else []
         shares += [_seconds(course) for course in self._courses]
@@ -161,43 +187,32 @@ class _Group:
 
     def _train_teacher(self, trajectory: Trajectory) -> Outcome:
         """Train the teacher, with a checkpoint wherever one is asked for, in one pass."""
-        steps = self._checkpoints(trajectory.spec)
-        outcome = Outcome(Status.OK)
         report = self._reporter()
-        before = 0
-        for step in steps:
-
-            def share(text: str, value: float, a: int = before, b: int = step) -> None:
-                report((a + value * (b - a)) / steps[-1])
-
-            outcome = trajectory.densify(step, step, trajectory.spec.segment, self._threads, share)
-            if outcome.status is not Status.OK:
-                break
-            before = step
+        steps = self._checkpoints(trajectory.spec)
+        outcome = trajectory.ensure_steps(steps, self._threads, lambda text, share: report(share))
         self._finish()
         return outcome
 
-    def _checkpoints(self, teacher: TeacherSpec) -> list[int]:
-        """Steps at which the students, or the points of curves, need the teacher, increasing."""
+    def _checkpoints(self, teacher: TeacherSpec) -> set[int]:
+        """Steps at which the students, or the points of curves, need the teacher."""
         steps = {0, teacher.steps}
         for cell in self._teacher_cells:
             steps.update(cell.log_points())
         for course in self._courses:
             for student, _ in course:
                 steps.update(student.course().checkpoints([student.student.supervision]))
-        return sorted(steps)
+        return steps
 
     def _teacher_record(self, cell: TeacherCell, trajectory: Trajectory, outcome: Outcome) -> Payload:
         came_to = trajectory.steps()
         curve = trajectory.curve(cell.log_every) if came_to and came_to[-1] > 0 else None
         return records.teacher_record(cell, outcome, curve)
 
-    def _train(self, cells: Sequence[tuple[StudentCell, Sequence[int]]]) -> Records:
-        course: Course = cells[0][0].course()
+    def _train(self, cells: StudentCells) -> Records:
         report = self._reporter()
         found = train_students(
-            course,
-            [(cell.student, list(replicates)) for cell, replicates in cells],
+            cells[0][0].course(),
+            _students(cells),
             self._artifacts,
             threads=self._threads,
             device=self._device,
@@ -217,20 +232,25 @@ class _Group:
 
 @contextlib.contextmanager
 def _artifacts(means: Means, device: str) -> Iterator[Artifacts]:
-    """The folder of artifacts; rounding depends on the device, so each has its own."""
+    """Where artifacts are kept, or a folder for this time only."""
     if means.artifacts is not None:
-        yield Artifacts(means.artifacts if device == "cpu" else means.artifacts / device)
+        yield artifacts_in(means.artifacts, device)
         return
     with tempfile.TemporaryDirectory(prefix="online-") as folder:
         yield Artifacts(Path(folder))
 
 
-def _seconds(cells: Cells) -> float:
-    """Expected seconds; what is shared is counted once."""
+def artifacts_in(folder: Path, device: str) -> Artifacts:
+    """The artifacts of a device; rounding depends on it, so each has a folder of its own."""
+    return Artifacts(folder if device == "cpu" else folder / device)
+
+
+def _seconds(cells: Cells, afresh: bool = False) -> float:
+    """Expected seconds; what is shared is counted once. Students' teachers are there unless all is done `afresh`."""
     teachers = {
-        _hash(cell.teacher.spec()): cell.teacher
+        teacher_key(cell.teacher, cell.device): cell.teacher
         for cell, _ in cells
-        if isinstance(cell, TeacherCell) and cell.teacher
+        if cell.teacher is not None and (afresh or isinstance(cell, TeacherCell))
     }
     total = sum(teacher_seconds(teacher) for teacher in teachers.values())
     labels: dict[str, float] = {}
@@ -241,11 +261,7 @@ def _seconds(cells: Cells) -> float:
             total += one * cell.horizon * len(replicates)
             if cell.teacher is not None:
                 # Checkpoints in turn cost as much as one, whatever the temperature.
-                spec = {
-                    k: v
-                    for k, v in cell.student.supervision.spec().items()
-                    if k not in ("temperature", "truth")
-                }
+                spec = without(cell.student.supervision.spec(), "temperature", "truth")
                 read = cell.horizon * cell.teacher.width * (cell.n + 2) * SECONDS_PER_WEIGHT[1]
                 labels[_hash([spec, cell.course().spec()])] = read
     return total + sum(labels.values())

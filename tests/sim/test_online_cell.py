@@ -187,6 +187,7 @@ def test_teacher_and_students_are_trained_on_the_cells_device(monkeypatch: pytes
 
     monkeypatch.setattr(module, "Trajectory", lambda teacher, artifacts, device: stopped(device=device))
     monkeypatch.setattr(module, "train_students", stopped)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     for cell in (TAUGHT_BY, TAUGHT, PARITY):
         for device in ("cpu", "cuda"):
             part = Part(dataclasses.replace(cell, device=device), (0,))
