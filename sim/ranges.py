@@ -63,23 +63,20 @@ def parse_number(text: str, name: str, allowed: str) -> Fraction:
 
 
 def parse_real(text: str, name: str, allowed: str, most: float = 1e300) -> float:
-    """The float nearest to a number as in `parse_number`, which is 0 or of a size that floats tell from 0 and from ∞.
+    """The float nearest to a number as in `parse_number`, where floats tell it from 0 and from ∞.
 
     Args:
         text: as for `parse_number`.
         name: the option's name, for messages.
         allowed: what is allowed, for messages.
-        most: the greatest size; the least is 1e-300.
+        most: the greatest size.
 
     Raises:
         SimError: the text is no such number.
     """
     value = parse_number(text, name, allowed)
-    # Compared as a float: 1e-300 itself is a little less than the float of that name.
-    if abs(value) > most or (value and abs(float(value)) < 1e-300):
-        raise SimError(
-            f"{name} {shown(text)} is not allowed: it is beyond {most:g}, or below 1e-300; {allowed}"
-        )
+    if abs(value) > most or (value and not float(value)):
+        raise SimError(f"{name} {shown(text)} is not allowed: it is beyond {most:g}, or too small; {allowed}")
     return float(value)
 
 
