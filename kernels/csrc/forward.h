@@ -83,7 +83,7 @@ class Pass {
         if (slab > 0) {
           for (int64_t u = 0; u < 4; ++u) sums[u] = at(s.h + (t + u) * kLane);
         }
-        s.products.look_up(s.block.forward + (t / 4 * shape_.groups + begin) * 4, groups, sums);
+        s.products.look_up(s.products.tables, s.block.forward + (t / 4 * shape_.groups + begin) * 4, groups, sums);
         for (int64_t u = 0; u < 4; ++u) {
           if (last) {
             at(s.z + (t + u) * kLane) += relu<F>(sums[u]) * a;

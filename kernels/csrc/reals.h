@@ -11,6 +11,11 @@ struct Reals {
   static constexpr int kLanes = kBytes / int(sizeof(F));
 };
 
+template <class F, int kCount>
+struct Some {
+  typedef F V __attribute__((vector_size(kCount * sizeof(F)), may_alias));
+};
+
 template <class F>
 using VecOf = typename Reals<F>::V;
 
@@ -39,15 +44,23 @@ PARITY_INLINE VecOf<F> where_active(VecOf<F> h, VecOf<F> x) {
   return h > none ? x : none;
 }
 
-// Sum of the lanes, by halves.
+// Sum of the lanes, by halves: lanes i and i + half are added until one is left.
+template <class F, int kCount>
+PARITY_INLINE F sum_halves(typename Some<F, kCount>::V v) {
+  if constexpr (kCount == 1) {
+    return v[0];
+  } else {
+    typedef typename Some<F, kCount / 2>::V Half;
+    Half low, high;
+    std::memcpy(&low, &v, sizeof low);
+    std::memcpy(&high, reinterpret_cast<const char*>(&v) + sizeof low, sizeof high);
+    return sum_halves<F, kCount / 2>(low + high);
+  }
+}
+
 template <class F>
 PARITY_INLINE F sum_lanes(VecOf<F> v) {
-  F lanes[kLanesOf<F>];
-  std::memcpy(lanes, &v, sizeof v);
-  for (int half = kLanesOf<F> / 2; half > 0; half /= 2) {
-    for (int i = 0; i < half; ++i) lanes[i] += lanes[i + half];
-  }
-  return lanes[0];
+  return sum_halves<F, kLanesOf<F>>(v);
 }
 
 }  // namespace PARITY_LEVEL

@@ -71,29 +71,34 @@ class Sweep {
  public:
   Sweep(const Part<F>& part, const Steps<F>& steps, const F* gram) : part_(part), steps_(steps), gram_(gram) {}
 
-  // Batch size 1. Returns the output bias after the block.
-  F single(int64_t rows, F c) {
-    Move move{};
+  // Batch size 1: students side by side, each with its own sweep and output bias, so that one's reductions, which are a
+  // chain of dependent operations, go on beside the others' passes.
+  template <int kStudents>
+  static void single(Sweep* sweeps, int64_t rows, F* c) {
+    Move moves[kStudents] = {};
     for (int64_t first = 0; first < rows; first += kSubRows) {
-      if (first == 0) {
-        collect<false>(first, move);
-      } else {
-        collect<true>(first, move);
+      for (int s = 0; s < kStudents; ++s) {
+        if (first == 0) {
+          sweeps[s].template collect<false>(first, moves[s]);
+        } else {
+          sweeps[s].template collect<true>(first, moves[s]);
+        }
       }
       for (int64_t t = first;; ++t) {
-        const F z = c + reduce(0);
-        move = moved(t, t, z);
-        c = move.keep * c + move.output;
-        if (part_.member.first()) steps_.logits[t] = z;
+        for (int s = 0; s < kStudents; ++s) {
+          const F z = c[s] + sweeps[s].reduce(0);
+          moves[s] = sweeps[s].moved(t, t, z);
+          c[s] = moves[s].keep * c[s] + moves[s].output;
+          if (sweeps[s].part_.member.first()) sweeps[s].steps_.logits[t] = z;
+        }
         if (t + 1 == rows) {
-          finish(t, move);
-          return c;
+          for (int s = 0; s < kStudents; ++s) sweeps[s].finish(t, moves[s]);
+          return;
         }
         if (t + 1 == first + kSubRows) break;
-        pass(t, t - first, move);
+        for (int s = 0; s < kStudents; ++s) sweeps[s].pass(t, t - first, moves[s]);
       }
     }
-    return c;
   }
 
   // Several steps of batch size > 1 that lie in one block whole. Returns the output bias after the block.
@@ -148,6 +153,7 @@ class Sweep {
   F* slot(int64_t row) const { return part_.partial + (*part_.turn * parity::kMaxRows + row) * part_.chunk_stride; }
 
   F sum_chunks(const F* sums) const {
+    if (part_.chunks == 1) return sums[0];
     Vec total{};
     for (int64_t i = 0; i < part_.chunk_stride; i += kLane) total += at(sums + i);
     return sum_lanes<F>(total);

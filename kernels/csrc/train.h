@@ -16,6 +16,7 @@ using parity::Training;
 // chosen changes no result.
 constexpr int64_t kSharedWidth = 2048;
 constexpr int64_t kTileBlocks = 16;
+constexpr int64_t kTogether = 2;  // small students that a member takes at once; this changes no result either
 constexpr int64_t kNear = 1 << 19;  // bytes of weights that stay in a processor's own cache
 
 template <class F>
@@ -33,6 +34,7 @@ class Run {
         chunks_(ceil_div(job.width, kChunkNeurons)),
         weights_size_(vectors_ * shape_.padded * kLane),
         split_(job.batch > job.block),
+        together_(!shared_ && chunks_ == 1 && job.batch == 1 && job.students >= kTogether * members ? kTogether : 1),
         words_((kTileBlocks * job.block) / 64 + 3) {
     stride_ = vectors_ * kLane;
     if (stride_ * int64_t(sizeof(F)) / 64 % 2 == 0) stride_ += 64 / int64_t(sizeof(F));  // rows in different sets
@@ -51,11 +53,16 @@ class Run {
     scratch_.reserve(size_t(members));
     for (int64_t i = 0; i < members; ++i) {
       Arena& arena = arenas_.emplace_back();
-      scratch_.push_back({Products<F>(shape_, arena), Preparation<F>(shape_, rows, arena),
-                          shared_ ? common : arena.take<F>(rows * stride_),
-                          shared_ ? partial : arena.take<F>(2 * parity::kMaxRows * chunk_stride), chunk_stride,
-                          arena.take<F>(parity::kMaxRows * parity::kMaxRows), arena.take<F>(parity::kMaxRows),
-                          arena.take<F>(parity::kMaxRows), 0});
+      scratch_.push_back({Products<F>(shape_, arena), Preparation<F>(shape_, rows, arena), {}});
+      for (int64_t s = 0; s < together_; ++s) {
+        scratch_.back().places[s] = {shared_ ? common : arena.take<F>(rows * stride_),
+                                     shared_ ? partial : arena.take<F>(2 * parity::kMaxRows * chunk_stride),
+                                     chunk_stride,
+                                     arena.take<F>(parity::kMaxRows * parity::kMaxRows),
+                                     arena.take<F>(parity::kMaxRows),
+                                     arena.take<F>(parity::kMaxRows),
+                                     0};
+      }
     }
   }
 
@@ -74,9 +81,10 @@ class Run {
       if (me.first()) me.team->restart();
       me.wait();
       if (shared_) {
-        for (int64_t r = 0; r < job_.students; ++r) tile(r, me);
+        for (int64_t r = 0; r < job_.students; ++r) tile<1>(r, me, me);
       } else {
-        for (int64_t r = me.team->take(); r < job_.students; r = me.team->take()) tile(r, {&solo_, 0, nullptr}, me);
+        const int64_t units = job_.students / together_ + job_.students % together_;
+        for (int64_t u = me.team->take(); u < units; u = me.team->take()) unit(u, me);
       }
       const int64_t last = count_ - 1;
       done = begins_[size_t(last)] + lengths_[size_t(last)];
@@ -86,13 +94,34 @@ class Run {
   }
 
  private:
-  struct Scratch {
-    Products<F> products;
-    Preparation<F> preparation;
+  // What one student needs while it is trained.
+  struct Place {
     F *h, *partial;
     int64_t chunk_stride;
     F *gram, *keep, *share;
     int64_t turn;
+  };
+
+  struct Scratch {
+    Products<F> products;
+    Preparation<F> preparation;
+    Place places[kTogether];
+  };
+
+  // A student in a tile, as far as a member sees it.
+  struct Student {
+    Place& place;
+    Part<F> part;
+    F *weights, *weights_sum, *a_sum;
+    F c, c_sum;
+  };
+
+  // How a student goes through a block.
+  struct Course {
+    Steps<F> steps;
+    const F* gram;
+    const F* share;
+    F keep;
   };
 
   // Between the caller's tensors and vectors of neurons, students shared out among the members.
@@ -134,76 +163,134 @@ class Run {
     draw_rows(job_.key, job_.stream, job_.n, job_.start + done, at - done, bits_, words_, drawn_);
   }
 
-  void tile(int64_t r, const Member& team, const Member& me) {
-    const int64_t size = team.team->size();
-    Scratch& scratch = scratch_[size_t(me.number)];
-    F* a = a_ + r * vectors_ * kLane;
-    F* a_sum = a + job_.students * vectors_ * kLane;
-    F* weights = weights_ + r * weights_size_;
-    F* weights_sum = weights + job_.students * weights_size_;
-    Part<F> part{scratch.h, stride_, a, vectors_, chunks_, chunks_ * team.number / size,
-                 chunks_ * (team.number + 1) / size, scratch.partial, scratch.chunk_stride, &scratch.turn, team};
-    const int64_t per_chunk = kChunkNeurons / kLane, per_vector = shape_.padded * kLane;
-    const int64_t begin = part.chunk_begin * per_chunk, end = std::min(vectors_, part.chunk_end * per_chunk);
-    const bool far = (end - begin) * per_vector * int64_t(sizeof(F)) > kNear;
-    F c = c_[r], c_sum = split_ ? c_[job_.students + r] : F(0);
+  // Small students: some at once, then what is left of them.
+  void unit(int64_t u, const Member& me) {
+    const int64_t whole = job_.students / together_;
+    const Member alone{&solo_, 0, nullptr};
+    if (together_ > 1 && u < whole) {
+      tile<kTogether>(u * together_, alone, me);
+    } else {
+      tile<1>(whole * (together_ - 1) + u, alone, me);
+    }
+  }
 
-    for (int64_t v = begin; v < end; ++v) {
-      scratch.products.forward(weights + v * per_vector, blocks_[0], part.h + v * kLane, stride_);
+  template <int64_t kStudents>
+  void tile(int64_t r, const Member& team, const Member& me) {
+    Scratch& scratch = scratch_[size_t(me.number)];
+    std::vector<Student> students;
+    std::vector<Course> courses;  // through the block at hand, as the sweeps are
+    std::vector<Sweep<F>> sweeps;
+    F c[kStudents];
+    for (int64_t s = 0; s < kStudents; ++s) {
+      students.push_back(student(r + s, scratch.places[s], team));
+      forward(students.back(), scratch);
     }
     for (int64_t b = 0; b < count_; ++b) {
       const Block<F>& block = blocks_[size_t(b)];
-      const int64_t at_sample = begins_[size_t(b)], step = at_sample / job_.batch, samples = job_.steps * job_.batch;
-      Steps<F> steps{job_.targets + job_.target_of[r] * samples + at_sample,
-                     job_.logits + r * samples + at_sample,
-                     job_.rates + (job_.rate_rows > 1 ? r : 0) * job_.steps + step,
-                     job_.factors == nullptr ? nullptr
-                                             : job_.factors + (job_.factor_rows > 1 ? r : 0) * job_.steps + step,
-                     nullptr,
-                     job_.hidden_rate,
-                     job_.output_rate,
-                     job_.loss,
-                     job_.batch};
-      const F* share = nullptr;
-      const F* gram = block.gram;
-      F keep = 1;
-      if (steps.factors != nullptr && !split_) {
-        keep = decay(block, steps, scratch);
-        gram = scratch.gram, share = scratch.share;
-        steps.keep = scratch.keep;
+      courses.clear(), sweeps.clear();
+      for (int64_t s = 0; s < kStudents; ++s) {
+        courses.push_back(course(r + s, b, students[s].place));
+        sweeps.emplace_back(students[s].part, courses.back().steps, courses.back().gram);
+        c[s] = students[s].c;
       }
-      Sweep<F> sweep(part, steps, gram);
       if (split_) {
-        sweep.frozen(block.rows, c, c_sum, a_sum);
+        sweeps[0].frozen(block.rows, c[0], students[0].c_sum, students[0].a_sum);
       } else if (job_.batch == 1) {
-        c = sweep.single(block.rows, c);
+        Sweep<F>::template single<kStudents>(sweeps.data(), block.rows, c);
       } else {
-        c = sweep.batches(block.rows, c);
+        c[0] = sweeps[0].batches(block.rows, c[0]);
       }
-      const bool ends = split_ && (at_sample + block.rows) % job_.batch == 0;
-      const F factor = steps.factors == nullptr ? F(1) : steps.factors[0];
-      if (ends) c = factor * c + c_sum, c_sum = 0;
-      for (int64_t v = begin; v < end; ++v) {
-        F* h = part.h + v * kLane;
-        if (far) {  // what does not fit the cache is asked for in time: the next neurons' weights and rows
-          for (int64_t t = 0; t < block.rows; ++t) __builtin_prefetch(h + t * stride_ + kLane, 1);
-          for (int64_t i = 0; i < per_vector; i += kLane) __builtin_prefetch(weights + (v + 1) * per_vector + i, 1);
-        }
-        F* w = weights + v * per_vector;
-        scratch.products.update(split_ ? weights_sum + v * per_vector : w, block, h, stride_, share, keep);
-        if (ends) {
-          add_sums(w, weights_sum + v * per_vector, shape_.coordinates, factor);
-          add_sums(a + v * kLane, a_sum + v * kLane, 1, factor);
-        }
-        if (b + 1 < count_) scratch.products.forward(w, blocks_[size_t(b) + 1], h, stride_);
+      for (int64_t s = 0; s < kStudents; ++s) {
+        students[s].c = c[s];
+        finish_block(students[s], courses[s], b, scratch);
       }
     }
-    if (team.first()) {
-      c_[r] = c;
-      if (split_) c_[job_.students + r] = c_sum;
+    if (!team.first()) return;
+    for (int64_t s = 0; s < kStudents; ++s) {
+      c_[r + s] = students[s].c;
+      if (split_) c_[job_.students + r + s] = students[s].c_sum;
     }
   }
-  void tile(int64_t r, const Member& me) { tile(r, me, me); }
+
+  Student student(int64_t r, Place& place, const Member& team) {
+    const int64_t size = team.team->size();
+    F* a = a_ + r * vectors_ * kLane;
+    F* weights = weights_ + r * weights_size_;
+    return {place,
+            {place.h, stride_, a, vectors_, chunks_, chunks_ * team.number / size,
+             chunks_ * (team.number + 1) / size, place.partial, place.chunk_stride, &place.turn, team},
+            weights,
+            weights + job_.students * weights_size_,
+            a + job_.students * vectors_ * kLane,
+            c_[r],
+            split_ ? c_[job_.students + r] : F(0)};
+  }
+
+  Course course(int64_t r, int64_t b, Place& place) const {
+    const Block<F>& block = blocks_[size_t(b)];
+    const int64_t at_sample = begins_[size_t(b)], step = at_sample / job_.batch, samples = job_.steps * job_.batch;
+    Course course{{job_.targets + job_.target_of[r] * samples + at_sample,
+                   job_.logits + r * samples + at_sample,
+                   job_.rates + (job_.rate_rows > 1 ? r : 0) * job_.steps + step,
+                   job_.factors == nullptr ? nullptr
+                                           : job_.factors + (job_.factor_rows > 1 ? r : 0) * job_.steps + step,
+                   nullptr,
+                   job_.hidden_rate,
+                   job_.output_rate,
+                   job_.loss,
+                   job_.batch},
+                  block.gram,
+                  nullptr,
+                  1};
+    if (course.steps.factors != nullptr && !split_) {
+      course.keep = decay(block, course.steps, place);
+      course.gram = place.gram, course.share = place.share;
+      course.steps.keep = place.keep;
+    }
+    return course;
+  }
+
+  // A member's vectors of neurons: the first, and one past the last.
+  int64_t begin_of(const Student& student) const { return student.part.chunk_begin * (kChunkNeurons / kLane); }
+  int64_t end_of(const Student& student) const {
+    return std::min(vectors_, student.part.chunk_end * (kChunkNeurons / kLane));
+  }
+
+  void forward(const Student& student, const Scratch& scratch) const {
+    const int64_t per_vector = shape_.padded * kLane;
+    for (int64_t v = begin_of(student); v < end_of(student); ++v) {
+      scratch.products.forward(student.weights + v * per_vector, blocks_[0], student.part.h + v * kLane, stride_);
+    }
+  }
+
+  // Moves the weights, once all steps of block b are done, and begins the next block.
+  void finish_block(Student& student, const Course& course, int64_t b, const Scratch& scratch) const {
+    const Block<F>& block = blocks_[size_t(b)];
+    const int64_t begin = begin_of(student), end = end_of(student), per_vector = shape_.padded * kLane;
+    const bool far = (end - begin) * per_vector * int64_t(sizeof(F)) > kNear, more = b + 1 < count_;
+    const bool ends = split_ && (begins_[size_t(b)] + block.rows) % job_.batch == 0;
+    const F factor = course.steps.factors == nullptr ? F(1) : course.steps.factors[0];
+    if (ends) student.c = factor * student.c + student.c_sum, student.c_sum = 0;
+    for (int64_t v = begin; v < end; ++v) {
+      F* h = student.part.h + v * kLane;
+      F* w = student.weights + v * per_vector;
+      if (far) {  // what does not fit the cache is asked for in time: the next neurons' weights and rows
+        for (int64_t t = 0; t < block.rows; ++t) __builtin_prefetch(h + t * stride_ + kLane, 1);
+        for (int64_t i = 0; i < per_vector; i += kLane) __builtin_prefetch(w + per_vector + i, 1);
+      }
+      if (!split_ && more) {
+        scratch.products.advance(w, block, blocks_[size_t(b) + 1], h, stride_, course.share, course.keep);
+        continue;
+      }
+      F* w_sum = student.weights_sum + v * per_vector;
+      scratch.products.update(split_ ? w_sum : w, block, h, stride_, course.share, course.keep);
+      if (ends) {
+        add_sums(w, w_sum, shape_.coordinates, factor);
+        add_sums(student.part.a + v * kLane, student.a_sum + v * kLane, 1, factor);
+      }
+      if (more) scratch.products.forward(w, blocks_[size_t(b) + 1], h, stride_);
+    }
+  }
 
   static void add_sums(F* to, F* sums, int64_t vectors, F factor) {
     for (int64_t i = 0; i < vectors * kLane; i += kLane) {
@@ -212,22 +299,22 @@ class Run {
     }
   }
 
-  // Weight decay: what a step adds shrinks by the factors of the steps after it. Fills the member's gram, keep (of the
+  // Weight decay: what a step adds shrinks by the factors of the steps after it. Fills the student's gram, keep (of the
   // start of the block, by row) and share (of each row, at the end of the block); returns the start's share there.
-  F decay(const Block<F>& block, const Steps<F>& steps, Scratch& scratch) const {
+  F decay(const Block<F>& block, const Steps<F>& steps, Place& place) const {
     const int64_t batch = job_.batch;
     F from_start = 1;
     for (int64_t t = 0; t < parity::kMaxRows; ++t) {
-      scratch.keep[t] = from_start;
+      place.keep[t] = from_start;
       if (t < block.rows && (t + 1) % batch == 0) from_start *= steps.factors[t / batch];
     }
     for (int64_t s = 0; s < block.rows; ++s) {
       F left = 1;
       for (int64_t t = (s / batch + 1) * batch; t < block.rows; ++t) {
-        scratch.gram[s * parity::kMaxRows + t] = left * block.gram[s * parity::kMaxRows + t];
+        place.gram[s * parity::kMaxRows + t] = left * block.gram[s * parity::kMaxRows + t];
         if ((t + 1) % batch == 0) left *= steps.factors[t / batch];
       }
-      scratch.share[s] = left;
+      place.share[s] = left;
     }
     return from_start;
   }
@@ -238,6 +325,7 @@ class Run {
   bool shared_;
   int64_t vectors_, chunks_, weights_size_, stride_ = 0;
   bool split_;  // a batch takes several blocks
+  int64_t together_;
   int64_t words_;
   Arena arena_;
   std::list<Arena> arenas_;

@@ -39,7 +39,7 @@ struct Forward {
 };
 
 constexpr int64_t kMaxRows = 128;
-constexpr int64_t kDefaultRows = 32;
+constexpr int64_t kDefaultRows = 48;
 
 // Each function is run by all members of a team; it looks at the team's stop flag between tiles of samples.
 struct TrainingLevel {

@@ -42,7 +42,7 @@ FAULTS = {
         "c = where_active<F>(x, move.hidden * a);\n    at(h) = c;\n    const Vec next",
         "c = where_active<F>(x, move.hidden * (a + move.output * relu<F>(x)));\n    at(h) = c;\n    const Vec next",
     ),
-    "the last step of a block is not finished": ("sweep.h", "finish(t, move);\n          return c;", "return c;"),
+    "the last step of a block is not finished": ("sweep.h", "sweeps[s].finish(t, moves[s]);", ";"),
     "one row is not gathered": ("sweep.h", "s < past; ++s, c += stride", "s + 1 < past; ++s, c += stride"),
     "inner rows miss one": ("sweep.h", "s < kInner; ++s) x += weights", "s + 1 < kInner; ++s) x += weights"),
     "chunks miss the last vector": (
@@ -52,9 +52,9 @@ FAULTS = {
     ),
     "hinge margin": ("sweep.h", "y * z < 1 ?", "y * z < 0 ?"),
     "decay of the rows before": ("train.h", "left * block.gram", "block.gram"),
-    "decay of what is added": ("train.h", "scratch.share[s] = left;", "scratch.share[s] = 1;"),
+    "decay of what is added": ("train.h", "place.share[s] = left;", "place.share[s] = 1;"),
     "sums of a split batch lost": (
-        "train.h", "if (ends) c = factor * c + c_sum, c_sum = 0;", "if (ends) c = factor * c, c_sum = 0;",
+        "train.h", "student.c = factor * student.c + student.c_sum,", "student.c = factor * student.c,",
     ),
     "first rate for all blocks": (
         "train.h",
@@ -63,7 +63,16 @@ FAULTS = {
     ),
     "tiles do not move on": ("train.h", "job_.start + done, at - done", "job_.start, at - done"),
     "logits without output bias": ("forward.h", "job_.c[r] + sum_lanes", "sum_lanes"),
-    "members share one student": ("train.h", "r = me.team->take()) tile", "r = me.team->take() + 1) tile"),
+    "members share one student": ("train.h", "u = me.team->take()) unit", "u = me.team->take() + 1) unit"),
+    "the second of two students repeats the first": ("train.h", "student(r + s, scratch", "student(r, scratch"),
+    "the second of two students has the first's targets": ("train.h", "course(r + s, b", "course(r, b"),
+    "students left over are mistaken": ("train.h", "whole * (together_ - 1) + u", "whole + u"),
+    "padding gets weights": ("products.h", "sums[u] = Vec{};\n      }\n    }\n  }", "}\n    }\n  }"),
+    "the next block's table is the old weights'": (
+        "products.h",
+        "at(w + u * kLane) = sums[u];\n      } else",
+        "std::swap(at(w + u * kLane), sums[u]);\n      } else",
+    ),
 }  # fmt: skip
 
 
