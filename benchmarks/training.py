@@ -23,6 +23,7 @@ import kernels
 from benchmarks.side_by_side import Contender, interleave, markdown, processor, ratio
 
 N_INPUTS, K, RATE = 100, 6, 0.005
+STEPS = 10_000  # of one call of the op: into segments of as many are runs cut
 SHAPES = ((50_000, 1), (1000, 32), (100, 64))  # width, students
 
 
@@ -190,8 +191,7 @@ def table(
     rows: list[dict[str, object]] = []
     for width, students in SHAPES:
         progress(f"width {width}, {students} students")
-        steps = max(256, 40_000_000 // (width * students) // 32 * 32)
-        groups = [[ours(width, students, steps, threads)], [products(width, students)]]
+        groups = [[ours(width, students, STEPS, threads)], [products(width, students)]]
         groups += peers(width, students, jax=jax)
         flat = [contender for group in groups for contender in group]
         times = iter(interleave(flat, rounds))
@@ -221,7 +221,7 @@ def table(
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of every contender")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()

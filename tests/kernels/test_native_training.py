@@ -26,8 +26,8 @@ FAULTS = {
     "weights of the tables swapped": ("products.h", "difference = w3 - w2", "difference = w2 - w3"),
     "second slab forgets the first": (
         "products.h",
-        "if (slab > 0) {\n          for (int64_t u = 0; u < 4; ++u) sums[u] = at(h + (t",
-        "if (slab > 1) {\n          for (int64_t u = 0; u < 4; ++u) sums[u] = at(h + (t",
+        "if (slab > 0) {\n        for (int64_t u = 0; u < 4; ++u) sums[u] = at(h + (t",
+        "if (slab > 1) {\n        for (int64_t u = 0; u < 4; ++u) sums[u] = at(h + (t",
     ),
     "rows past the end count": ("products.h", "t + u < block.rows ? at(c", "t + u < block.rows + 1 ? at(c"),
     "kept weights not scaled": ("products.h", "sums[u] *= keep;", "sums[u] *= 1;"),
@@ -66,7 +66,7 @@ FAULTS = {
     "members share one student": ("train.h", "u = me.team->take()) unit", "u = me.team->take() + 1) unit"),
     "the second of two students repeats the first": ("train.h", "student(r + s, scratch", "student(r, scratch"),
     "the second of two students has the first's targets": ("train.h", "course(r + s, b", "course(r, b"),
-    "students left over are mistaken": ("train.h", "whole * (together_ - 1) + u", "whole + u"),
+    "students left over are mistaken": ("train.h", "whole * (together_ - 1) + u, alone", "u, alone"),
     "padding gets weights": ("products.h", "sums[u] = Vec{};\n      }\n    }\n  }", "}\n    }\n  }"),
     "the next block's table is the old weights'": (
         "products.h",
