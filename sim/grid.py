@@ -16,7 +16,7 @@ from sim.errors import SimError
 from sim.online import verbs as online_verbs
 from sim.online.grammar import SCHEDULE_HELP
 from sim.online.window import RULE
-from sim.probe import READINGS
+from sim.probe import READINGS, ProbeSpec
 from sim.protocol.base import Options
 from sim.protocol.registry import PROTOCOLS
 from sim.ranges import parse_count
@@ -221,13 +221,15 @@ def _add_probe(verb: "argparse._SubParsersAction[_Parser]") -> None:
         "--every", metavar="STEPS", help="steps between checkpoints (default: such that there are about 40)"
     )
     probe.add_argument(
-        "--samples", default="2^20", help="such as 2^18 or 1e6 (default 2^20: standard errors below 0.001)"
+        "--samples",
+        default="2^20",
+        help="such as 2^18 or 1e6 (default 2^20: standard errors below 0.001; those of the logit itself may be larger)",
     )
     probe.add_argument(
         "--off",
         type=int,
-        default=online_verbs.DEFAULT_OFF,
-        help="monomials outside the support, of each degree (default 64)",
+        default=ProbeSpec.off,
+        help=f"monomials outside the support, of each degree (default {ProbeSpec.off})",
     )
     probe.add_argument(
         "--reading",

@@ -58,7 +58,7 @@ class CellSummary:
 
     Attributes:
         cell: the cell.
-        theory: what theory says about it, as stored beside it (`sim.beside`).
+        theory: what theory says about it, as stored beside it.
         numbers: the stored replicates.
         curve: their success on the record grid; None before there are any.
         wanted: replicates that the run asked for, or None.
@@ -246,18 +246,16 @@ class GridSummary(Summary):
 
 
 def summarise(
-    store: Store, stored: Iterable[StoredCell] | None = None, wanted: Mapping[str, int] | None = None
+    store: Store, stored: Iterable[StoredCell], wanted: Mapping[str, int] | None = None
 ) -> GridSummary:
     """Read the first steps of a store.
 
     Args:
         store: an open store.
-        stored: cells to look at; all of this protocol when None.
+        stored: cells to look at.
         wanted: how many replicates of each are wanted, by cell id; those with higher numbers are left out. All when
             None.
     """
-    if stored is None:
-        stored = [s for s in store.cells() if isinstance(s.cell, FirstStepCell)]
     summaries = tuple(
         _summarise_cell(store, s, None if wanted is None else wanted[s.cell.id]) for s in stored
     )

@@ -92,7 +92,7 @@ class Progressive(Distilled):
 
     With the defaults, student step t is taught by checkpoint (1 + ⌊t/R⌋) R, R = every: the *end* of the window that
     t lies in, as in the paper. In the paper's words this is (N, T)-progressive, T = stay, N counting the final
-    checkpoint; see `numbered`. Label: `progressive 9M,9.2M..10M×1M τ=1`.
+    checkpoint. Label: `progressive 9M,9.2M..10M×1M τ=1`.
 
     Attributes:
         every: teacher steps between checkpoints, at least 1.
@@ -121,26 +121,6 @@ class Progressive(Distilled):
             object.__setattr__(self, "last", self.last - (self.last - self._first) % self.every)
             if self.last == self.first:
                 object.__setattr__(self, "every", max(self.last, 1))
-
-    @staticmethod
-    def numbered(
-        number: int,
-        every: int,
-        stay: int | None = None,
-        first: int | None = None,
-        *,
-        temperature: float = 1.0,
-        truth: float = 0.0,
-    ) -> "Progressive":
-        """(N, T)-progressive: N = `number` checkpoints in all, the final one included; T = `stay`.
-
-        Raises:
-            SimError: fewer than 2 checkpoints (one is one-shot), or a parameter out of range.
-        """
-        if number < 2:
-            raise SimError(f"{number} checkpoints are not allowed: give 2 or more, the final one included")
-        last = (every if first is None else first) + (number - 2) * every
-        return Progressive(every, stay, first, last, temperature=temperature, truth=truth)
 
     @property
     def cuts(self) -> tuple[int, ...]:

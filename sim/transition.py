@@ -4,12 +4,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from statistics import NormalDist
 from typing import Final, final
 
 import numpy as np
-from scipy.stats import norm
 
 from sim.errors import SimError
+from sim.parity import EVALUATION_SAMPLES
 from sim.probes import Probes
 
 LEVELS: Final = (0.55, 0.75, 0.95)
@@ -54,7 +55,7 @@ def find_transition(
     steps: Sequence[int],
     accuracies: Sequence[float],
     *,
-    evaluations: int = 4096,
+    evaluations: int = EVALUATION_SAMPLES,
     persistence: int = 3,
     alpha: float = 0.05,
     levels: Sequence[float] = LEVELS,
@@ -151,7 +152,8 @@ def find_peak(
     if not finite.any():
         return None
     steps, means, errors = trace.steps[finite], means[finite], errors[finite]
-    w = float(norm.isf(alpha / (2 * len(steps) * len(probes.spec.support)))) * errors
+    z = -NormalDist().inv_cdf(alpha / (2 * len(steps) * len(probes.spec.support)))
+    w = z * errors
     possible, best = steps[means + w >= (means - w).max()], int(means.argmax())
     return Peak(
         int(steps[best]), float(means[best]), float(errors[best]), int(possible[0]), int(possible[-1])

@@ -1,15 +1,17 @@
 """The figure of online cells: accuracy against samples, a panel for each teacher setting."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from sim.online.cell import StudentCell, TeacherCell
+from sim.online.cell import StudentCell, TeacherCell, teacher_setting
 from sim.online.draw import draw_accuracy
 from sim.online.marks import Series
 from sim.online.summary import OnlineSummary, OnlineSummaryOfCell
+from sim.supervision import count_text
 
 MAX_PANELS = 12
 MAX_SERIES = 20
@@ -40,7 +42,7 @@ def grid_figure(summary: OnlineSummary) -> Figure:
 
 def _panels(summary: OnlineSummary) -> list[tuple[str, list[OnlineSummaryOfCell]]]:
     """Cells of each panel, all seeds together, teachers first."""
-    panels: dict[tuple[int, int, str], list[OnlineSummaryOfCell]] = {}
+    panels: dict[tuple[int, int, str, str], list[OnlineSummaryOfCell]] = {}
     alone: dict[tuple[int, int], list[OnlineSummaryOfCell]] = {}
     for cell in summary.cells:
         c = cell.cell
@@ -49,23 +51,29 @@ def _panels(summary: OnlineSummary) -> list[tuple[str, list[OnlineSummaryOfCell]
             continue
         teacher = c if isinstance(c, TeacherCell) else c.teacher_cell()
         assert teacher is not None
-        panels.setdefault((c.n, c.k, teacher.series), []).append(cell)
+        panels.setdefault((c.n, c.k, teacher.series, teacher_setting(c)), []).append(cell)
     for (n, k), cells in alone.items():
-        homes = [key for key in panels if key[:2] == (n, k)] or [(n, k, "no teacher")]
+        homes = [key for key in panels if key[:2] == (n, k)] or [(n, k, "no teacher", "")]
         for key in homes:
             panels.setdefault(key, []).extend(cells)
+    named = Counter(key[:3] for key in panels)
     return [
         (
-            f"n = {n}, k = {k}, {text}",
+            f"n = {n}, k = {k}, {text}{_length(cells) if named[n, k, text] > 1 else ''}",
             sorted(cells, key=lambda c: (isinstance(c.cell, StudentCell), c.cell.series)),
         )
-        for (n, k, text), cells in sorted(panels.items())
+        for (n, k, text, _), cells in sorted(panels.items(), key=lambda panel: panel[0])
     ]
+
+
+def _length(cells: Sequence[OnlineSummaryOfCell]) -> str:
+    """How long the teacher is trained, which its name leaves out."""
+    return next(f", {count_text(c.cell.teacher.steps)} steps" for c in cells if c.cell.teacher is not None)
 
 
 def _series(cells: Sequence[OnlineSummaryOfCell]) -> list[Series]:
     """A line for each setting, with a row for each replicate of each seed."""
-    groups: dict[tuple[object, ...], list[OnlineSummaryOfCell]] = {}
+    groups: dict[str, list[OnlineSummaryOfCell]] = {}
     for cell in cells:
         groups.setdefault(cell.setting, []).append(cell)
     found = []

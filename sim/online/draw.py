@@ -4,12 +4,11 @@ the plotted data, as rows that `sim.online.marks` describes.
 
 import math
 from collections.abc import Sequence
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullFormatter, NullLocator
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter, NullLocator
 
 from sim.errors import SimError
 from sim.figures import COLOURS, MARKERS, plain_text
@@ -34,59 +33,33 @@ from sim.online.marks import (
 from sim.probes import Probes
 from sim.transition import Peak, Transition
 
-LOGIT_TICKS: Final = (0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999)
 
-
-def draw_accuracy(
-    axes: Axes,
-    series: Sequence[Series],
-    *,
-    transition: Transition | None = None,
-    scale: str = "linear",
-    evaluations: int = 4096,
-    band: str = "range",
-) -> list[Row]:
-    """Accuracy against samples: the mean over seeds, with a band.
+def draw_accuracy(axes: Axes, series: Sequence[Series], *, transition: Transition | None = None) -> list[Row]:
+    """Accuracy against samples: the mean over seeds, with a band from the least to the greatest.
 
     Args:
         axes: where to draw.
         series: curves; may be empty.
         transition: the teacher's, shaded.
-        scale: of accuracy, `linear` or `logit`; then clipped to what that many evaluations can tell from 0 and 1.
-        evaluations: samples behind each accuracy.
-        band: one of `sim.online.marks.over_seeds`.
-
-    Raises:
-        SimError: scale or band is unknown.
     """
-    if scale not in ("linear", "logit"):
-        raise SimError(f"scale {scale!r} is unknown: use linear or logit")
-    edge = 0.5 / evaluations if scale == "logit" else 0.0
     rows = shade(axes, transition)
     lowest = 0.45
     for style, item in styled(series):
         x, values = np.array(item.x, dtype=np.float64), item.array
         whole: npt.NDArray[np.bool_] = np.all(np.isfinite(values), axis=1)
-        middle, low, high = over_seeds(values[whole], band)
+        middle, low, high = over_seeds(values[whole])
         kept = int(whole.sum())
-        text = plain_text(item.label) + ("" if kept == len(whole) else f" ({kept} of {len(whole)} seeds)")
+        text = plain_text(item.label) + ("" if kept == len(whole) else f" ({kept} of {len(whole)})")
         rows += rows_of("accuracy", item.label, x, middle, low, high, kept, len(whole))
-        clip = np.clip(np.concatenate([values, [middle, low, high]]), edge, 1 - edge)
-        lowest = min(lowest, np.nanmin(clip[:-2], initial=lowest))  # an interval may go far below
+        clip = np.clip(values, 0, 1)
+        lowest = min(lowest, np.nanmin(clip, initial=lowest))
         every = marker_places(MARKERS.index(style["marker"]), len(x))
-        axes.plot(x, clip[-3], label=text, markevery=every, markersize=5, linewidth=1.6, **style)
+        axes.plot(x, middle, label=text, markevery=every, markersize=5, linewidth=1.6, **style)
         if kept > 1:
-            axes.fill_between(x, clip[-2], clip[-1], color=style["color"], alpha=0.18, linewidth=0)
-        for row in clip[:-3][~whole]:
+            axes.fill_between(x, low, high, color=style["color"], alpha=0.18, linewidth=0)
+        for row in clip[~whole]:
             draw_broken(axes, x, row, style["color"])
-    axes.set_yscale(scale)
-    if scale == "logit":
-        axes.set_ylim(min(lowest, 0.45) * 0.98, 1 - edge / 2)
-        axes.set_yticks([y for y in LOGIT_TICKS if axes.get_ylim()[0] <= y <= 1 - edge])
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
-        axes.yaxis.set_minor_locator(NullLocator())
-    else:
-        axes.set_ylim(lowest - 0.01, 1.02)
+    axes.set_ylim(lowest - 0.01, 1.02)
     axes.set_ylabel("accuracy")
     finish(axes, "samples", empty=not any(len(item.x) for item in series))
     return rows
@@ -180,7 +153,6 @@ def draw_choice(
     *,
     transition: Transition | None = None,
     batch: int = 1,
-    band: str = "interval",
 ) -> list[Row]:
     """Final accuracy against the chosen checkpoint (x in steps, drawn in samples); the teacher's own in black.
 
@@ -194,20 +166,18 @@ def draw_choice(
         x = np.array(item.x, dtype=np.float64) * batch
         lowest = min(lowest, np.nanmin(item.array, initial=lowest, where=np.isfinite(item.array)))
         shown = x if item.teacher else x + next(gaps)
-        rows += draw_points(axes, "final accuracy", item, shown, style, band, named=tuple(x))
+        rows += draw_points(axes, "final accuracy", item, shown, style, named=tuple(x))
     axes.set_ylim(lowest - 0.01, 1.02)
     axes.set_ylabel("final accuracy")
     finish(axes, "checkpoint, in the teacher's samples", empty=not any(len(item.x) for item in series))
     return rows
 
 
-def draw_temperature(
-    axes: Axes, series: Sequence[Series], *, budget: float | None = None, band: str = "interval"
-) -> list[Row]:
+def draw_temperature(axes: Axes, series: Sequence[Series], *, budget: float | None = None) -> list[Row]:
     """Final accuracy against temperature (logarithmic; 0, hard labels, at the left) or, with a budget, samples to 90 %.
 
-    Samples: medians and ranges; a median that is infinite is drawn as a triangle at the budget. Raises SimError for a
-    budget that is not positive and finite, or an unknown band.
+    A median of samples that is infinite is drawn as a triangle at the budget. Raises SimError for a budget that is not
+    positive and finite.
     """
     if budget is not None and not 0 < budget < math.inf:
         raise SimError(f"a budget of {budget} samples is refused: use a positive number")
@@ -227,7 +197,6 @@ def draw_temperature(
             item,
             x,
             style,
-            band,
             budget=budget,
             named=item.x,
         )

@@ -6,21 +6,21 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import final
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from sim.figures import plain_text, save
+from sim.files import whole
 from sim.online.draw import (
-    draw_accuracy,
     draw_choice,
     draw_correlations,
     draw_degrees,
     draw_temperature,
 )
-from sim.online.heat import Values, draw_width_samples, draw_widths
+from sim.online.heat import Values, draw_width_samples
 from sim.online.marks import Row, Series
 from sim.probes import Probes
 from sim.transition import Peak, Transition
@@ -36,19 +36,18 @@ class Drawing:
 
 
 def save_drawing(drawing: Drawing, *paths: Path) -> None:
-    """Write the figure to each path, and its data beside the first as `.csv`. The same data give the same bytes."""
+    """Write the figure to each path, and its data beside the first as `.csv`. The same data give the same bytes.
+
+    Raises:
+        SimError: a file cannot be written; what was there is left.
+    """
     for path in paths:
         save(drawing.figure, path)
-    with paths[0].with_suffix(".csv").open("w", encoding="utf-8", newline="") as file:
+    data = paths[0].with_suffix(".csv")
+    with whole(data, "data ") as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(Row._fields)
         writer.writerows(drawing.rows)
-
-
-def accuracy_figure(series: Sequence[Series], *, title: str = "", **options: Any) -> Drawing:
-    """Accuracy against samples; options as for `draw_accuracy`."""
-    figure, (axes,) = _figure(1, title)
-    return Drawing(figure, tuple(draw_accuracy(axes, series, **options)))
 
 
 def correlation_figure(
@@ -59,15 +58,12 @@ def correlation_figure(
     transition: Transition | None = None,
     peak: Peak | None = None,
     batch: int = 1,
-    span: tuple[float, float] | None = None,
 ) -> Drawing:
-    """Correlations against samples: degree 1 above, all degrees below; `span` limits the samples that are shown."""
+    """Correlations against samples: degree 1 above, all degrees below."""
     figure, (top, bottom) = _figure(2, title)
     rows = draw_correlations(top, probes, reading=reading, transition=transition, peak=peak, batch=batch)
     rows += draw_degrees(bottom, probes, reading=reading, transition=transition, batch=batch)
     top.set_xlabel("")
-    if span is not None:
-        top.set_xlim(*span)
     return Drawing(figure, tuple(dict.fromkeys(rows)))
 
 
@@ -80,11 +76,10 @@ def choice_figure(
     transition: Transition | None = None,
     peak: Peak | None = None,
     batch: int = 1,
-    band: str = "interval",
 ) -> Drawing:
     """Final accuracy against the chosen checkpoint, and below it the degree-1 correlations of those there."""
     figure, (top, *below) = _figure(1 if probes is None else 2, title)
-    rows = draw_choice(top, series, transition=transition, batch=batch, band=band)
+    rows = draw_choice(top, series, transition=transition, batch=batch)
     if probes is not None:
         rows += draw_correlations(
             below[0], probes, reading=reading, transition=transition, peak=peak, batch=batch
@@ -104,27 +99,13 @@ def temperature_figure(
     budget: float,
     *,
     title: str = "",
-    band: str = "interval",
 ) -> Drawing:
     """Final accuracy and, below it, samples to 90 % against temperature."""
     figure, (top, bottom) = _figure(2, title)
-    rows = draw_temperature(top, accuracies, band=band)
+    rows = draw_temperature(top, accuracies)
     rows += draw_temperature(bottom, samples, budget=budget)
     top.set_xlabel("")
     return Drawing(figure, tuple(rows))
-
-
-def widths_figure(
-    student_widths: Sequence[int],
-    teacher_widths: Sequence[int],
-    values: Values,
-    *,
-    title: str = "",
-    what: str = "final accuracy",
-) -> Drawing:
-    """The heat map over widths."""
-    figure, (axes,) = _figure(1, title)
-    return Drawing(figure, tuple(draw_widths(axes, student_widths, teacher_widths, values, what=what)))
 
 
 def width_samples_figure(

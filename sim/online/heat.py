@@ -18,48 +18,6 @@ Values = Sequence[Sequence[Sequence[float]]]
 """By teacher, student and seed, or replicate."""
 
 
-def draw_widths(
-    axes: Axes,
-    student_widths: Sequence[int],
-    teacher_widths: Sequence[int],
-    values: Values,
-    *,
-    what: str = "final accuracy",
-) -> list[Row]:
-    """Heat map over student width (x) and teacher width (y) of means over seeds, with least and greatest seed.
-
-    Args:
-        axes: where to draw.
-        student_widths: columns.
-        teacher_widths: rows, from the bottom.
-        values: by teacher, student and seed; NaN where a run diverged, no seed where there was none.
-        what: name of the quantity, in [0, 1].
-
-    Raises:
-        SimError: values of another shape.
-    """
-    shape = _shape(student_widths, teacher_widths, values)
-    means, rows = np.full(shape, np.nan), []
-    for i, width in enumerate(teacher_widths):
-        for j, student in enumerate(student_widths):
-            seeds: Array = np.array(values[i][j], dtype=np.float64)
-            kept: Array = seeds[np.isfinite(seeds)]
-            text = "no run" if not len(seeds) else "diverged"
-            low_high: tuple[float | None, float | None] = None, None
-            if len(kept):
-                means[i, j], low_high = kept.mean(), (float(kept.min()), float(kept.max()))
-                text = f"{means[i, j]:.3f}"
-                text += f"\n{kept.min():.3f}–{kept.max():.3f}" if kept.min() < kept.max() else ""
-                text += f"\n{len(seeds) - len(kept)} diverged" if len(kept) < len(seeds) else ""
-            dark = len(kept) > 0 and means[i, j] < 0.7
-            axes.text(j, i, text, ha="center", va="center", fontsize=8, color="white" if dark else "black")
-            y = float(means[i, j]) if len(kept) else None
-            series = f"teacher width {width}"
-            rows.append(Row(what, series, student, y, *low_high, used=len(kept), seeds=len(seeds)))
-    _finish(axes, student_widths, teacher_widths, means, what, cmap="cividis", vmin=0.5, vmax=1)
-    return rows
-
-
 def draw_width_samples(
     axes: Axes,
     student_widths: Sequence[int],
@@ -146,15 +104,14 @@ def _finish(
     if colours.size:
         axes.set_facecolor("#dddddd")
         image = axes.imshow(colours, origin="lower", aspect="auto", **how)
-        if not np.isnan(colours).all() or "norm" not in how:
+        if not np.isnan(colours).all():
             scale = axes.figure.colorbar(image, ax=axes)
             scale.set_label(plain_text(what))
-            if "norm" in how:
-                low, high = np.nanmin(colours), np.nanmax(colours)
-                # Powers of ten, which are the rule, may lie outside.
-                ticks = sorted({float(low), float(f"{math.sqrt(low * high):.2g}"), float(high)})
-                scale.set_ticks(ticks, labels=[EngFormatter(sep="")(tick) for tick in ticks])
-                scale.ax.yaxis.set_minor_locator(NullLocator())
+            low, high = np.nanmin(colours), np.nanmax(colours)
+            # Powers of ten, which are the rule, may lie outside.
+            ticks = sorted({float(low), float(f"{math.sqrt(low * high):.2g}"), float(high)})
+            scale.set_ticks(ticks, labels=[EngFormatter(sep="")(tick) for tick in ticks])
+            scale.ax.yaxis.set_minor_locator(NullLocator())
     axes.set_xticks(range(len(student_widths)), [f"{width:,}" for width in student_widths])
     axes.set_yticks(range(len(teacher_widths)), [f"{width:,}" for width in teacher_widths])
     axes.set_xlabel("student width")

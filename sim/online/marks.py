@@ -26,7 +26,6 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter
-from scipy.stats import t as student_t
 
 from sim.errors import SimError
 from sim.figures import COLOURS, MARKERS, plain_text
@@ -38,7 +37,6 @@ Array = npt.NDArray[np.float64]
 TEACHER: Final = "#000000"
 OUTSIDE: Final = "#777777"
 LINES: Final = ("-", "--", "-.", ":")
-BANDS: Final = ("range", "interval", "median")
 
 
 class Row(NamedTuple):
@@ -109,29 +107,11 @@ def styled(series: Sequence[Series]) -> list[tuple[dict[str, Any], Series]]:
     return styles
 
 
-def over_seeds(values: Array, band: str) -> tuple[Array, Array, Array]:
-    """Middle of accuracies over the first axis, and low and high of the band, within [0, 1]; NaN without seeds.
-
-    Bands: `range`, mean with least and greatest; `interval`, mean with a 95 % interval of Student's t; `median`, median
-    with the interval of `sim.online.summary`.
-    """
-    if band not in BANDS:
-        raise SimError(f"band {band!r} is unknown: use one of {', '.join(BANDS)}")
-    seeds = len(values)
-    if not seeds:
+def over_seeds(values: Array) -> tuple[Array, Array, Array]:
+    """Mean, least and greatest over the first axis; NaN without seeds."""
+    if not len(values):
         return (np.full(values.shape[1], np.nan),) * 3
-    if band == "median":
-        medians = [m for column in values.T if (m := Median.of(column.tolist())) is not None]
-        return (
-            np.array([m.value for m in medians]),
-            np.array([m.low for m in medians]),
-            np.array([m.high for m in medians]),
-        )
-    mean = values.mean(axis=0)
-    if band == "range" or seeds == 1:
-        return mean, values.min(axis=0), values.max(axis=0)
-    half = float(student_t.isf(0.025, seeds - 1)) / math.sqrt(seeds) * values.std(axis=0, ddof=1)
-    return mean, np.maximum(mean - half, 0), np.minimum(mean + half, 1)
+    return values.mean(axis=0), values.min(axis=0), values.max(axis=0)
 
 
 def rows_of(
@@ -205,24 +185,23 @@ def draw_points(
     item: Series,
     x: Array,
     style: dict[str, Any],
-    band: str,
     *,
     budget: float | None = None,
     named: Sequence[float] | None = None,
 ) -> list[Row]:
-    """Results of separate runs at each x, with bars; medians and ranges where there is a budget.
+    """Results of separate runs at each x: medians with the intervals of `sim.online.summary` as bars.
 
-    `named` is x as the data file has it, where that is not what is drawn.
+    With a budget they are samples, of which ∞ is one. `named` is x as the data file has it, where that is not what is
+    drawn.
     """
     values, y = item.array, np.full((3, len(x)), np.nan)
     counts = []
     for i, column in enumerate(values.T):
         kept = column[np.isfinite(column) if budget is None else column > 0]
         counts.append(len(kept))
-        if budget is not None and len(kept):
-            y[:, i] = np.quantile(kept, 0.5, method="higher"), kept.min(), kept.max()
-        elif len(kept):
-            y[:, i] = [float(part[0]) for part in over_seeds(kept[:, None], band)]
+        middle = Median.of(kept.tolist())
+        if middle is not None:
+            y[:, i] = middle.value, middle.low, middle.high
     shown = np.minimum(y, math.inf if budget is None else budget)
     beyond = np.isinf(y[0])
     bars = np.where(beyond, 0, np.maximum([shown[0] - shown[1], shown[2] - shown[0]], 0))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from sim.cell import canonical_json
-from sim.online.cell import StudentCell
+from sim.online.cell import StudentCell, teacher_setting, without
 from sim.online.figures import Drawing, choice_figure, temperature_figure, width_samples_figure
 from sim.online.marks import Series
 from sim.online.report import Report
@@ -23,7 +23,6 @@ from sim.supervision import Distilled, count_text, number_text
 from sim.supervisions import Single, TwoShot
 from sim.transition import Transition
 
-MAX_FIGURES: Final = 12
 MAX_LINES: Final = 14
 """More cannot be told apart; the figure says how many are left out."""
 
@@ -38,7 +37,7 @@ def drawings(kind: str, summary: OnlineSummary, report: Report | None = None) ->
     Args:
         kind: `choice`, `temperature` or `widths`.
         summary: of a store.
-        report: for `choice`: its teacher's setting only, with its correlations.
+        report: for `choice`: its teacher's students only, with its correlations.
     """
     students = [s for s in summary.cells if isinstance(s.cell, StudentCell) and s.records]
     match kind:
@@ -55,8 +54,14 @@ def _choices(summary: OnlineSummary, students: Group, report: Report | None) -> 
     drawn = []
     for group in _groups(chosen, _apart):
         cell = _student(group[0])
-        if report is not None and _teacher(cell) != _teacher(report.cell):
-            continue
+        if report is not None:
+            if teacher_setting(cell) != teacher_setting(report.cell):
+                continue
+            # The probes are of one seed's teacher: students of others stand nowhere under their peak.
+            group = [s for s in group if s.cell.seed == report.cell.seed]
+            if not group:
+                continue
+        of_seed = "" if report is None else f", seed {report.cell.seed}"
         teachers = {t.cell.id: t for s in group if (t := summary.teacher_of(s)) is not None and t.good}
         transition: Transition | None = None if report is None else report.transition
         if report is None and len(teachers) == 1:
@@ -69,12 +74,11 @@ def _choices(summary: OnlineSummary, students: Group, report: Report | None) -> 
             choice_figure(
                 [*_teachers(list(teachers.values()), [x for item in series for x in item.x]), *series],
                 None if report is None else report.probes,
-                title=f"{_title(group)}\n{_middle(group)}{_share(lines, every)}",
+                title=f"{_title(group)}{of_seed}\n{_middle(group)}{_share(lines, every)}",
                 reading="probability" if report is None else report.reading,
                 transition=transition,
                 peak=None if report is None else report.peak,
                 batch=cell.batch,
-                band="median",
             )
         )
     return drawn
@@ -95,7 +99,6 @@ def _temperatures(students: Group) -> list[Drawing]:
                 [_series(label, line, _temperature, _samples) for label, line in lines],
                 float(group[0].cell.horizon),
                 title=f"{_title(group)}\n{_middle(group)}{_share(lines, every)}",
-                band="median",
             )
         )
     return drawn
@@ -104,7 +107,9 @@ def _temperatures(students: Group) -> list[Drawing]:
 def _widths(students: Group) -> list[Drawing]:
     drawn = []
     taught = [s for s in students if s.cell.teacher is not None]
-    for group in _groups(taught, lambda cell: [_teacher(cell, "width"), _own(cell, "width")]):
+    for group in _groups(
+        taught, lambda cell: [teacher_setting(cell, "width"), without(cell.student.spec(), "width")]
+    ):
         at: dict[tuple[int, int], Group] = {}
         for s in group:
             cell = _student(s)
@@ -140,20 +145,6 @@ def _student(summary: OnlineSummaryOfCell) -> StudentCell:
     return summary.cell
 
 
-def _without(spec: dict[str, Any], *names: str) -> dict[str, Any]:
-    return {name: value for name, value in spec.items() if name not in names}
-
-
-def _teacher(cell: Any, *varied: str) -> str:
-    """Equal for cells whose teachers differ in their seed, and what else is varied, only."""
-    spec = {} if cell.teacher is None else cell.teacher.spec()
-    return canonical_json([cell.n, cell.k, cell.device, _without(spec, "seed", "checkpoint_every", *varied)])
-
-
-def _own(cell: StudentCell, *varied: str) -> Any:
-    return _without(cell.student.spec(), *varied)
-
-
 def _groups(students: Group, key: Callable[[StudentCell], Any]) -> list[Group]:
     """Cells of equal key, length, batch and log points."""
     found: dict[str, Group] = {}
@@ -172,7 +163,7 @@ def _rank(summary: OnlineSummaryOfCell) -> bool:
 
 def _apart(cell: StudentCell) -> Any:
     """Cells of which this differs are in different figures."""
-    return [_teacher(cell), _own(cell, "supervision")]
+    return [teacher_setting(cell), without(cell.student.spec(), "supervision")]
 
 
 def _lines(
@@ -210,7 +201,7 @@ def _choice_label(cell: StudentCell) -> tuple[str, Any]:
         assert isinstance(supervision, TwoShot)
         name, text = "intermediate", count_text(supervision.intermediate)
         label = supervision.label().replace(f" {text}×", " ×", 1)
-    return label, _without(supervision.spec(), name)
+    return label, without(supervision.spec(), name)
 
 
 def _temperature(summary: OnlineSummaryOfCell) -> float:
@@ -225,7 +216,7 @@ def _temperature_label(cell: StudentCell) -> tuple[str, Any]:
     assert isinstance(supervision, Distilled)
     heat = f" τ={number_text(supervision.temperature)}" if supervision.temperature else " hard"
     before, _, after = supervision.label().rpartition(heat)
-    return before + after, _without(supervision.spec(), "temperature")
+    return before + after, without(supervision.spec(), "temperature")
 
 
 # Values

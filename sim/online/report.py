@@ -51,7 +51,8 @@ class Place:
         reached: the highest accuracy that was crossed at or before the peak, or None.
         next: the lowest accuracy that was crossed after it, or None.
         interval: `within` the transition, `before`, `after`, or `overlapping`.
-        at_edge: whether the interval reaches the first or last probed step: the true peak may be outside.
+        at_edge: whether the interval reaches the first or last probed step, and the run goes on there: the true peak
+            may be outside.
     """
 
     reached: float | None
@@ -104,7 +105,7 @@ class Report:
         else:
             interval = "after" if peak.low > end else "overlapping"
         probed = [point.step for point in self.probes.points]
-        edge = peak.low == min(probed) or peak.high == max(probed)
+        edge = peak.low == min(probed) > 0 or peak.high == max(probed) < self.cell.teacher.steps
         return Place(max(reached, default=None), min(ahead, default=None), interval, edge)
 
     def to_json(self) -> dict[str, Any]:
@@ -166,11 +167,11 @@ class Report:
         peak, place = self.peak, self.place
         if peak is None:
             yield "peak: none, no correlation is finite"
-            return
-        yield (
-            f"peak of the mean |degree-1 correlation|: {peak.value:.4f}, standard error at most {peak.error:.4f}, at "
-            f"step {peak.step} [95 % interval {peak.low}, {peak.high}]"
-        )
+        else:
+            yield (
+                f"peak of the mean |degree-1 correlation|: {peak.value:.4f}, standard error at most {peak.error:.4f}, "
+                f"at step {peak.step} [95 % interval {peak.low}, {peak.high}]"
+            )
         if place is not None:
             yield f"place of the peak: {self._side(place)}; its interval {_interval(place.interval)}"
             if place.at_edge:

@@ -14,17 +14,18 @@ import math
 import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from fractions import Fraction
+from functools import cache, cached_property
 from typing import Any, final
 
 from rich.console import Console
-from scipy.stats import binom
 
-from sim.online.cell import OnlineCell, StudentCell, TeacherCell, online_cell
+from sim.online.cell import OnlineCell, StudentCell, TeacherCell, online_cell, setting
+from sim.online.window import transition_of
 from sim.protocol.base import Summary
 from sim.store import Store, StoredCell
 from sim.student_record import OK, samples_to_reach
-from sim.transition import Transition, find_transition
+from sim.transition import Transition
 
 THRESHOLDS = (0.6, 0.9, 0.99)
 LEVEL = 0.95
@@ -55,15 +56,24 @@ class Median:
         if not values:
             return None
         ordered, R = sorted(values), len(values)
-        # The pair of order statistics j and R + 1 − j covers with probability 1 − 2 P(Bin(R, 1/2) < j).
-        j = max((j for j in range(1, R // 2 + 1) if _covers(j, R) >= LEVEL), default=1)
-        return Median(
-            float(statistics.median(ordered)), ordered[j - 1], ordered[R - j], _covers(j, R), tuple(values)
-        )
+        j, level = _place(R)
+        return Median(float(statistics.median(ordered)), ordered[j - 1], ordered[R - j], level, tuple(values))
 
 
-def _covers(j: int, R: int) -> float:
-    return float(1 - 2 * binom.cdf(j - 1, R, 0.5)) if R > 1 else 0.0
+@cache
+def _place(R: int) -> tuple[int, float]:
+    """The greatest j whose pair of order statistics of R covers with `LEVEL`, 1 if none does; how it covers."""
+    if R == 1:
+        return 1, 0.0
+    # The pair j and R + 1 − j covers with probability 1 − 2 P(Bin(R, 1/2) < j); in integers, for R may be large.
+    most = Fraction(1 - LEVEL) / 2 * 2**R
+    place, term, below = 1, 1, 1  # term: 2^R P(Bin = place − 1); below: 2^R P(Bin < place)
+    while place < R // 2:
+        term = term * (R - place + 1) // place
+        if below + term > most:
+            break
+        place, below = place + 1, below + term
+    return place, (2**R - 2 * below) / 2**R
 
 
 @final
@@ -118,8 +128,7 @@ class OnlineSummaryOfCell:
         if not isinstance(self.cell, TeacherCell) or not self.records:
             return None
         (record,) = self.records.values()
-        samples = [step * record["batch"] for step in record["steps"]]
-        return find_transition(samples, [math.nan if a is None else a for a in record["held_out"]])
+        return transition_of(record, record["batch"])
 
     def status(self) -> str:
         """For example `OK`, `4 of 6`, `1 of 6 DIVERGED at step 1200`."""
@@ -134,11 +143,10 @@ class OnlineSummaryOfCell:
             parts.append(f"{many}{status} at step {shown}")
         return ", ".join(parts) or OK
 
-    @property
-    def setting(self) -> tuple[Any, ...]:
+    @cached_property
+    def setting(self) -> str:
         """Equal for cells that differ in their seed only."""
-        cell = self.cell
-        return cell.n, cell.k, cell.series, cell.log_points(), cell.horizon
+        return setting(self.cell)
 
 
 @final
@@ -187,7 +195,7 @@ class OnlineSummary(Summary):
     @cached_property
     def pooled(self) -> tuple[Pooled, ...]:
         """Settings that have several seeds."""
-        groups: dict[tuple[Any, ...], list[OnlineSummaryOfCell]] = {}
+        groups: dict[str, list[OnlineSummaryOfCell]] = {}
         for cell in self.cells:
             groups.setdefault(cell.setting, []).append(cell)
         return tuple(Pooled(tuple(group)) for group in groups.values() if len(group) > 1)
@@ -198,7 +206,11 @@ class OnlineSummary(Summary):
         if not isinstance(cell, StudentCell):
             return None
         teacher = cell.teacher_cell()
-        return next((other for other in self.cells if teacher is not None and other.cell == teacher), None)
+        return None if teacher is None else self._by_cell.get(teacher)
+
+    @cached_property
+    def _by_cell(self) -> dict[OnlineCell, OnlineSummaryOfCell]:
+        return {summary.cell: summary for summary in self.cells}
 
     def print(self, console: Console) -> None:
         """The tables of teachers and students."""

@@ -9,9 +9,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from sim.numbers import finite
 from sim.online.cell import StudentCell, TeacherCell
 from sim.online.options import NO_THEORY
 from sim.online.summary import THRESHOLDS, Median, OnlineSummary, OnlineSummaryOfCell, Pooled
+from sim.supervision import count_text, number_text
 
 INTERVALS = (
     "Medians over students, of samples on a grid of log points, with intervals of level 95 % by order statistics (for "
@@ -79,7 +81,7 @@ def _student_table(summary: OnlineSummary, cells: list[OnlineSummaryOfCell], n: 
         table.add_column(name, justify="right" if name in right or name.endswith(("%", "y")) else "left")
     pooled = {pool.cells[0].setting: pool for pool in summary.pooled}
     last = None
-    for cell in sorted(cells, key=lambda c: (_order(c), c.cell.seed)):
+    for cell in sorted(cells, key=lambda c: (_order(c), c.setting, c.cell.seed)):
         section = _order(cell)[:2]
         if last is not None and section != last:
             table.add_section()
@@ -129,7 +131,7 @@ def _pooled_row(pool: Pooled) -> list[str]:
 
 
 def transition_text(summary: OnlineSummaryOfCell) -> str:
-    """For example `60000..80000`: from the last log point before 55 % to the first with 95 %, in samples."""
+    """For example `60k..80k`: from the last log point before 55 % to the first with 95 %, in samples."""
     found = summary.transition
     if found is None or found.start is None:
         return "none"
@@ -146,12 +148,10 @@ def _crossing_text(summary: OnlineSummaryOfCell) -> str:
 
 
 def _plain(value: float | int) -> str:
-    """A number of samples, without an exponent where it is short so."""
+    """A number of samples, short and exact; a median may be half of one."""
     if math.isinf(value):
         return "∞"
-    if value >= 1_000_000 and value % 10_000 == 0:
-        return f"{value / 1_000_000:g}M"
-    return f"{value / 1000:g}k" if value >= 1000 and value % 10 == 0 else f"{value:g}"
+    return count_text(int(value)) if value == int(value) else number_text(value)
 
 
 def _samples(median: Median | None) -> str:
@@ -230,15 +230,11 @@ def _median_json(median: Median | None) -> dict[str, Any] | None:
     if median is None:
         return None
     return {
-        "median": _number(median.value),
-        "interval": None if median.level == 0 else [_number(median.low), _number(median.high)],
+        "median": finite(median.value),
+        "interval": None if median.level == 0 else [finite(median.low), finite(median.high)],
         "level": median.level,
-        "values": [_number(value) for value in median.values],
+        "values": [finite(value) for value in median.values],
     }
-
-
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def explain_cell(of_cell: OnlineSummaryOfCell) -> Iterator[str]:

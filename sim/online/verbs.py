@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-from sim.artifacts import Artifacts, stretches
+from sim.artifacts import stretches
 from sim.cell import Cell
 from sim.errors import SimError
-from sim.files import refuse_figure, refuse_unwritable, write_whole
+from sim.files import refuse_figure, refuse_outputs, refuse_unwritable, write_whole
 from sim.numbers import duration
-from sim.online.cell import StudentCell, TeacherCell
+from sim.online.cell import StudentCell, TeacherCell, check_device
 from sim.online.report import Report, read_report
 from sim.online.summary import OnlineSummary
 from sim.online.window import Window, transition_of, window_of
@@ -19,7 +19,7 @@ from sim.parity import Status
 from sim.probe import READINGS, ProbeSpec
 from sim.probes import probe as measure
 from sim.progress import display_for
-from sim.protocol.online import SECONDS_PER_WEIGHT, Online, teacher_seconds
+from sim.protocol.online import SECONDS_PER_WEIGHT, Online, artifacts_in, teacher_seconds
 from sim.protocol.registry import protocol_named
 from sim.ranges import parse_count
 from sim.runner import check_threads
@@ -34,9 +34,11 @@ from sim.verbs import (
     of_one_protocol,
 )
 
-DEFAULT_OFF = 64
 FEW = 20
 """Fewer checkpoints than this show a transition coarsely."""
+
+MAX_FIGURES = 12
+"""No more are drawn of a kind."""
 
 KINDS = ("accuracy", "choice", "temperature", "widths")
 """Kinds of figures; the first is that of every protocol."""
@@ -108,7 +110,10 @@ def probe(
     task = cell.teacher.task
     spec = ProbeSpec(cell.n, task.support, task.key("probe"), samples=options.samples, off=options.off)
     figures = [figure] if figure is not None else [] if to is None else figure_paths(to)
-    _refuse_outputs(out, to, figures)
+    for path in figures:
+        refuse_figure(path)
+    kept = {out: "the store"} | dict.fromkeys(figure_paths(out), "the store's figure")
+    refuse_outputs([*([] if to is None else [to]), *_with_data(figures)], kept)
     if not quiet and window.every == cell.teacher.segment and len(window.steps) < FEW:
         note(
             f"the window has {len(window.steps)} checkpoints only, every {window.every} steps, those of one call of "
@@ -169,15 +174,20 @@ def plot(out: Path, figure: Path | None, name: str | None, kind: str, probes: Pa
     """
     if name not in (None, Online.name):
         raise SimError(f"--kind {kind} has no figure under protocol {name}: it is for protocol {Online.name}")
-    report = None if probes is None else read_report(probes)
-    with Store(out, write=False) as store:
-        _, cells = of_one_protocol(store, Online.name)
-        summary = protocol_named(Online.name).summarise(store, cells, None)
-    assert isinstance(summary, OnlineSummary)
     paths = [figure] if figure is not None else figure_paths(out.with_suffix(f".{kind}.png"))
     for path in paths:
         refuse_figure(path)
-    from sim.online.plots import MAX_FIGURES, drawings  # matplotlib is slow to import
+    report = None if probes is None else read_report(probes)
+    kept = {out: "the store"} | ({} if probes is None else {probes: "the probes"})
+    with Store(out, write=False) as store:
+        _, cells = of_one_protocol(store, Online.name)
+        # How many figures there are, and so their names, is not known yet.
+        every = [_numbered(paths, number) for number in range(MAX_FIGURES + 1)]
+        refuse_outputs([path for some in every for path in _with_data(some)], kept)
+        summary = protocol_named(Online.name).summarise(store, cells, None)
+    assert isinstance(summary, OnlineSummary)
+    from sim.online.figures import save_drawing
+    from sim.online.plots import drawings  # matplotlib is slow to import
 
     drawn = drawings(kind, summary, report)
     if not drawn and report is not None:
@@ -190,11 +200,21 @@ def plot(out: Path, figure: Path | None, name: str | None, kind: str, probes: Pa
     if len(drawn) > MAX_FIGURES:
         note(f"{MAX_FIGURES} of {len(drawn)} figures are drawn")
     for number, drawing in enumerate(drawn[:MAX_FIGURES], 1):
-        numbered = [p.with_stem(f"{p.stem}-{number}") for p in paths] if len(drawn) > 1 else paths
-        _save(drawing, numbered)
+        numbered = _numbered(paths, number if len(drawn) > 1 else 0)
+        save_drawing(drawing, *numbered)
         for path in numbered:
             print(path)
     return EXIT_CONSISTENT
+
+
+def _numbered(paths: list[Path], number: int) -> list[Path]:
+    """The files of the figure of that number; 0: the only one."""
+    return [path.with_stem(f"{path.stem}-{number}") for path in paths] if number else paths
+
+
+def _with_data(figures: list[Path]) -> list[Path]:
+    """The files of a figure, and that of its data."""
+    return [*figures, *(path.with_suffix(".csv") for path in figures[:1])]
 
 
 def _needs(kind: str) -> str:
@@ -226,12 +246,11 @@ def _teacher(out: Path, prefix: str) -> tuple[TeacherCell, dict[str, Any]]:
 def _trained(out: Path, cell: TeacherCell, window: Window, threads: int, *, quiet: bool) -> Trajectory:
     """The teacher's trajectory with all checkpoints of the window; says what has to be trained first."""
     folder = artifacts_of(out)
-    artifacts = Artifacts(folder if cell.device == "cpu" else folder / cell.device)  # as the protocol does
-    trajectory = Trajectory(cell.teacher, artifacts, cell.device)
+    trajectory = Trajectory(cell.teacher, artifacts_in(folder, cell.device), cell.device)
     there = set(trajectory.steps())
     missing = [step for step in window.steps if step not in there]
     if missing:
-        _refuse_device(cell)
+        check_device(cell.device)
         steps = sum(b - a for a, b, _ in stretches(missing, there, window.steps[-1]))
         seconds = teacher_seconds(cell.teacher, steps) / threads
         if not quiet:
@@ -254,35 +273,8 @@ def _trained(out: Path, cell: TeacherCell, window: Window, threads: int, *, quie
     return trajectory
 
 
-def _refuse_device(cell: TeacherCell) -> None:
-    if cell.device == "cuda":
-        import torch
-
-        if not torch.cuda.is_available():
-            raise SimError(
-                f"cell {cell.id[:12]} was trained on device 'cuda', where torch finds none: probe it where there is "
-                "one, or a window whose checkpoints are there"
-            )
-
-
-def _refuse_outputs(out: Path, to: Path | None, figures: list[Path]) -> None:
-    """Refuse files that cannot be written, or are one another or the store, before any work."""
-    for path in figures:
-        refuse_figure(path)
-    writes = [*([] if to is None else [to]), *figures]
-    writes += [path.with_suffix(".csv") for path in figures[:1]]
-    taken: dict[Path, str] = {out.absolute(): "the store"}
-    taken |= {path.absolute(): "the store's figure" for path in figure_paths(out)}
-    for path in writes:
-        what = taken.get(path.absolute())
-        if what is not None:
-            raise SimError(f"{path} would overwrite {what}: give --to and --figure another name")
-        taken[path.absolute()] = "another file of these results"
-        refuse_unwritable(path)
-
-
 def _draw_correlations(report: Report, paths: list[Path]) -> None:
-    from sim.online.figures import correlation_figure  # matplotlib is slow to import
+    from sim.online.figures import correlation_figure, save_drawing  # matplotlib is slow to import
 
     drawing = correlation_figure(
         report.probes,
@@ -292,13 +284,4 @@ def _draw_correlations(report: Report, paths: list[Path]) -> None:
         peak=report.peak,
         batch=report.cell.teacher.batch,
     )
-    _save(drawing, paths)
-
-
-def _save(drawing: Any, paths: list[Path]) -> None:
-    from sim.online.figures import save_drawing
-
-    try:
-        save_drawing(drawing, *paths)
-    except OSError as error:
-        raise SimError(f"figure {paths[0]} cannot be written: {error.strerror or error}") from error
+    save_drawing(drawing, *paths)

@@ -1,5 +1,6 @@
 """At which steps of a teacher's run it is probed."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, final
@@ -35,14 +36,15 @@ class Window:
         return range(self.start, self.stop + 1, self.every)
 
 
-def transition_of(record: Mapping[str, Any]) -> Transition:
-    """The phase transition of a teacher's stored curve, in steps.
+def transition_of(record: Mapping[str, Any], batch: int = 1) -> Transition:
+    """The phase transition of a teacher's stored curve.
 
     Args:
         record: of `sim.online.records`.
+        batch: samples a step: the transition is in samples then; 1: in steps.
     """
-    accuracies = [float("nan") if a is None else float(a) for a in record["held_out"]]
-    return find_transition(record["steps"], accuracies)
+    accuracies = [math.nan if a is None else float(a) for a in record["held_out"]]
+    return find_transition([step * batch for step in record["steps"]], accuracies)
 
 
 def last_step(cell: TeacherCell, record: Mapping[str, Any]) -> int:
@@ -62,8 +64,8 @@ def window_of(
 ) -> Window:
     """The window that was asked for; what was not given is chosen.
 
-    By default `RULE` gives the ends, and `every` is the multiple of the segment with which the steps are nearest to 40
-    in number.
+    By default `RULE` gives the ends, and the steps are about a fortieth of the window apart: `every` is the multiple of
+    the segment that is nearest to that.
 
     Args:
         cell: the teacher.

@@ -1,11 +1,13 @@
 """What the tests of the simulation share: the command line in process, and one small store."""
 
 import contextlib
+import csv
 import functools
 import io
 import json
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +18,11 @@ import torch
 
 from sim import verbs
 from sim.artifacts import Artifacts
+from sim.cell import Cell
 from sim.grid import main
+from sim.online.cell import TeacherCell
 from sim.plan import theory_of
+from sim.store import Store
 from sim.student_record import Payload
 from sim.teacher import Trajectory
 from tests.sim.student_cases import COURSE, MIXED, TEACHER, train
@@ -36,6 +41,18 @@ ONLINE = (
     *("--replicates", "3"),
 )
 """An online grid of a teacher and three kinds of students that runs in a moment."""
+
+
+LEARNING = (
+    *("--protocol", "online", "--n", "8", "--k", "3", "--teacher-width", "64", "--width", "8,16"),
+    *("--schedule", "one-shot,single:300..600/100,two-shot:300..600/100:200", "--temperature", "0,1"),
+    *("--steps", "600", "--teacher-steps", "1200", "--log-every", "20", "--lr", "0.1", "--teacher-lr", "0.1"),
+    *("--replicates", "3"),
+)
+"""An online grid of a teacher that learns between steps 280 and 620, and its students."""
+
+QUICK = ("--samples", "2^12", "--off", "8", "--quiet")
+"""Options of a probe that takes a moment."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +113,38 @@ def table(out: Path) -> str:
     return result.out
 
 
+def cells(path: Path) -> list[Cell]:
+    """All cells of a store."""
+    with Store(path, write=False) as store:
+        return [stored.cell for stored in store.cells()]
+
+
+def teacher(path: Path) -> TeacherCell:
+    """The only teacher of a store."""
+    (cell,) = (cell for cell in cells(path) if isinstance(cell, TeacherCell))
+    return cell
+
+
+def records(path: Path, cell: Cell) -> dict[int, dict[str, Any]]:
+    """What a store has of a cell, by replicate."""
+    with Store(path, write=False) as store:
+        return store.records(cell.id)
+
+
+def alter(path: Path, sql: str, *values: object) -> None:
+    """Change a store behind its back; the statement must change something."""
+    connection = sqlite3.connect(path)
+    with connection:
+        assert connection.execute(sql, values).rowcount > 0
+    connection.close()
+
+
+def plotted(path: Path) -> list[dict[str, str]]:
+    """The rows of a figure's data file."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def tree(folder: Path) -> dict[str, bytes]:
     """All files of a folder with their bytes."""
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
@@ -145,6 +194,33 @@ def online(_online: tuple[Path, Result], tmp_path: Path) -> Path:
 def online_result(_online: tuple[Path, Result]) -> Result:
     """What the run of the small online store printed."""
     return _online[1]
+
+
+@pytest.fixture(scope="session")
+def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished store of `LEARNING`, its artifacts beside it; not to be changed."""
+    path = tmp_path_factory.mktemp("learned") / "g.sqlite"
+    assert run_grid(path, grid=LEARNING).code == 0
+    return path
+
+
+@pytest.fixture
+def learned_copy(learned: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    shutil.copytree(learned.parent, tmp_path / "s")
+    return tmp_path / "s" / "g.sqlite"
+
+
+@pytest.fixture(scope="session")
+def probed(learned: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+    """Probes of the teacher of a copy, with a figure, and what was printed."""
+    folder = tmp_path_factory.mktemp("probed")
+    shutil.copytree(learned.parent, folder / "s")
+    path = folder / "s" / "g.sqlite"
+    to, figure = folder / "p.json", folder / "p.svg"
+    result = call("probe", teacher(path).id[:12], *QUICK, "--out", path, "--to", to, "--figure", figure)
+    assert result.code == 0, result
+    return to, result
 
 
 @pytest.fixture

@@ -471,7 +471,7 @@ def test_a_contradicted_bound_exits_1_and_says_which(tiny: Path) -> None:
             records = {r: {"success": "0000000", "digest": "d"} for r in range(100, 140)}
             store.add_records(stored.cell.id, records)
         store.add_cells(cells)
-        summary = summarise(store)
+        summary = summarise(store, store.cells())
     assert summary.verdict is Verdict.CONTRADICTED
     assert summary.exit_code == 1
     explained = call("explain", cells[0][0].id[:12], "--out", tiny)

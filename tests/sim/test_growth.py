@@ -40,7 +40,7 @@ def test_one_student_contradicts_no_growth(tmp_path: Path) -> None:
     result = run_grid(path, "--replicates", 1, grid=grid)
     assert result.code != 1, result.out
     with Store(path, write=False) as store:
-        growths = summarise(store).growths
+        growths = summarise(store, store.cells()).growths
     assert [g.students for g in growths] == [1, 1]
     assert all(g.judgement.verdict is Verdict.UNDECIDED for g in growths)
     # So it would be, were it for the intervals alone.
@@ -54,6 +54,6 @@ def test_the_fewest_students_of_the_fit_count(tmp_path: Path) -> None:
     run_grid(path, "--n", "8", "--replicates", 12, grid=grid)
     run_grid(path, "--n", "12", "--replicates", 3, grid=grid)
     with Store(path, write=False) as store:
-        (found,) = summarise(store).growths
+        (found,) = summarise(store, store.cells()).growths
     assert found.fit.used == (8, 12)
     assert found.students == 3

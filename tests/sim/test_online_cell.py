@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sim.cell import Cell, FirstStepCell, canonical_json
 from sim.course import StudentSpec
 from sim.errors import SimError
-from sim.online.cell import StudentCell, TeacherCell, segment_of
+from sim.online.cell import VERSION, StudentCell, TeacherCell, segment_of
 from sim.protocol import online as module
 from sim.protocol.base import Means, Part
 from sim.protocol.online import Online
@@ -24,9 +24,10 @@ from sim.teacher import TeacherSpec
 
 RATE = RateSchedule(0.1)
 TEACHER = TeacherSpec(9, 2, 16, RATE, 800, 800, segment=100)
-PARITY = StudentCell("online/1", 9, 2, 0, None, StudentSpec(8, RATE, CrossEntropy()), 600, 1, 100, 200)
+PROTOCOL = f"online/{VERSION}"
+PARITY = StudentCell(PROTOCOL, 9, 2, 0, None, StudentSpec(8, RATE, CrossEntropy()), 600, 1, 100, 200)
 TAUGHT = dataclasses.replace(PARITY, teacher=TEACHER, student=StudentSpec(8, RATE, OneShot()))
-TAUGHT_BY = TeacherCell.of("online/1", TEACHER, 200, "cpu")
+TAUGHT_BY = TeacherCell.of(PROTOCOL, TEACHER, 200, "cpu")
 CELLS = (PARITY, TAUGHT, TAUGHT_BY)
 IDS = ["a011206149a1374c", "5484a0adfcb08214", "94c1d1701389e233"]
 
@@ -93,7 +94,7 @@ def test_the_identity_changes_with_the_task(field: str, value: int) -> None:
     moved = dataclasses.replace(TEACHER, **{field: value})  # type: ignore[arg-type]
     assert dataclasses.replace(TAUGHT, teacher=moved, **{field: value}).id != TAUGHT.id  # type: ignore[arg-type]
     assert dataclasses.replace(PARITY, **{field: value}).id != PARITY.id  # type: ignore[arg-type]
-    assert TeacherCell.of("online/1", moved, 200, "cpu").id != TAUGHT_BY.id
+    assert TeacherCell.of(PROTOCOL, moved, 200, "cpu").id != TAUGHT_BY.id
     with pytest.raises(SimError, match="learns another task"):
         dataclasses.replace(TAUGHT, **{field: value})  # type: ignore[arg-type]
 
@@ -158,7 +159,7 @@ def test_what_describes_no_cell_is_refused_in_one_sentence(change: dict[str, Any
 
 @pytest.mark.parametrize("protocol", ["offline/1", "", "online/9"])
 def test_an_unknown_protocol_is_refused(protocol: str) -> None:
-    with pytest.raises(SimError, match="this version runs first-step/1, online/1"):
+    with pytest.raises(SimError, match=f"this version runs first-step/1, {PROTOCOL}"):
         protocol_of(Cell.from_spec(TAUGHT.spec() | {"protocol": protocol}))
 
 
@@ -202,6 +203,7 @@ def test_a_segment_divides_the_log_points_and_is_not_tiny(log_every: int) -> Non
         segment = segment_of(log_every)
     except SimError:
         assert log_every > 10_000
+        assert log_every % 10_000
         return
     assert log_every % segment == 0
     assert segment == min(log_every, 10_000)

@@ -4,6 +4,7 @@ import csv
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import matplotlib as mpl
 import numpy as np
@@ -14,7 +15,6 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
-from scipy.stats import t as student_t
 
 from sim.errors import SimError
 from sim.figures import COLOURS, plain_text
@@ -26,15 +26,15 @@ from sim.online.draw import (
     draw_temperature,
 )
 from sim.online.figures import (
-    accuracy_figure,
     choice_figure,
     correlation_figure,
     save_drawing,
     temperature_figure,
-    widths_figure,
+    width_samples_figure,
 )
-from sim.online.heat import draw_width_samples, draw_widths
+from sim.online.heat import draw_width_samples
 from sim.online.marks import Row, Series
+from sim.online.summary import Median
 from sim.probe import READINGS, ProbeSpec
 from sim.probes import Group, Point, Probes, Reading
 from sim.transition import Crossing, Peak, Transition
@@ -92,25 +92,18 @@ def probes(correlation: tuple[float, ...], *, k: int = 2, error: float = 1e-3, g
 # The data
 
 
-@pytest.mark.parametrize("band", ["range", "interval"])
-def test_accuracy_is_averaged_over_whole_seeds_only(band: str) -> None:
+def test_accuracy_is_averaged_over_whole_seeds_only() -> None:
     seeds = ((0.5, 0.6, 0.9), (0.5, 0.7, 1.0), (0.5, 0.95, 0.95), (0.6, 0.9, NAN))
     axes = axes_of()
-    rows = draw_accuracy(axes, [Series("one", (1.0, 2.0, 3.0), seeds)], band=band)
+    rows = draw_accuracy(axes, [Series("one", (1.0, 2.0, 3.0), seeds)])
     kept = np.array(seeds[:3])
     assert [row.x for row in rows] == [1, 2, 3]
     assert [row.y for row in rows] == pytest.approx(kept.mean(axis=0))
-    if band == "range":
-        low, high = kept.min(axis=0), kept.max(axis=0)
-    else:
-        scale = kept.std(axis=0, ddof=1) / math.sqrt(3)
-        low, high = student_t.interval(0.95, 2, loc=kept.mean(axis=0), scale=np.maximum(scale, 1e-300))
-        assert high[2] > 1
-    assert [row.low for row in rows] == pytest.approx(np.maximum(low, 0))
-    assert [row.high for row in rows] == pytest.approx(np.minimum(high, 1))
+    assert [row.low for row in rows] == pytest.approx(kept.min(axis=0))
+    assert [row.high for row in rows] == pytest.approx(kept.max(axis=0))
     assert {(row.used, row.seeds) for row in rows} == {(3, 4)}
     assert axes.get_lines()[0].get_ydata() == pytest.approx(kept.mean(axis=0))
-    assert texts(axes) == ["one (3 of 4 seeds)"]
+    assert texts(axes) == ["one (3 of 4)"]
     crosses = [line for line in axes.get_lines() if line.get_marker() == "x"]
     assert [(c.get_xdata()[0], c.get_ydata()[0]) for c in crosses] == [(2.0, 0.9)]
 
@@ -124,15 +117,6 @@ def test_teachers_are_black_and_schedules_are_told_apart() -> None:
     assert styles[0] == ("#000000", "-")
     assert len(set(styles)) == 9
     assert {colour for colour, _ in styles[1:]} == {colour.lower() for colour in COLOURS} - {"#000000"}
-
-
-def test_logit_scale_clips_what_the_evaluations_cannot_tell() -> None:
-    axes = axes_of()
-    rows = draw_accuracy(axes, [Series("one", (1.0, 2.0), ((0.5, 1.0),))], scale="logit", evaluations=100)
-    assert axes.get_yscale() == "logit"
-    assert axes.get_lines()[0].get_ydata() == pytest.approx([0.5, 0.995])
-    assert [row.y for row in rows] == [0.5, 1.0]
-    draw(axes)
 
 
 def test_transition_and_peak_are_marked_in_samples() -> None:
@@ -178,10 +162,10 @@ def test_degrees() -> None:
     draw(axes)
 
 
-def test_choices_are_averaged_checkpoint_by_checkpoint() -> None:
+def test_choices_have_a_median_checkpoint_by_checkpoint() -> None:
     axes = axes_of()
     series = Series("two-shot", (100.0, 200.0, 300.0), ((0.5, NAN, NAN), (0.7, 0.9, INF)))
-    rows = draw_choice(axes, [series], batch=10, band="range")
+    rows = draw_choice(axes, [series], batch=10)
     assert [(r.y, r.low, r.high, r.used, r.seeds) for r in rows] == [
         (pytest.approx(0.6), 0.5, 0.7, 2, 2),
         (0.9, 0.9, 0.9, 1, 2),
@@ -214,21 +198,6 @@ def test_hard_labels_stand_at_the_left() -> None:
     draw(axes)
 
 
-def test_heat_map() -> None:
-    axes = axes_of()
-    values = [[[0.5, 0.7], [NAN, NAN]], [[], [0.9, NAN]]]
-    rows = draw_widths(axes, (10, 100), (1000, 50_000), values)
-    assert [(r.series, r.x, r.y, r.low, r.high, r.used, r.seeds) for r in rows] == [
-        ("teacher width 1000", 10, pytest.approx(0.6), 0.5, 0.7, 2, 2),
-        ("teacher width 1000", 100, None, None, None, 0, 2),
-        ("teacher width 50000", 10, None, None, None, 0, 0),
-        ("teacher width 50000", 100, 0.9, 0.9, 0.9, 1, 2),
-    ]
-    assert texts(axes) == ["0.600\n0.500–0.700", "diverged", "no run", "0.900\n1 diverged"]
-    assert [t.get_text() for t in axes.get_yticklabels()] == ["1,000", "50,000"]
-    draw(axes)
-
-
 def test_heat_map_of_samples() -> None:
     axes = axes_of()
     samples = [[[2e4, 1e4, 3e4], [NAN]], [[], [5e4, INF, INF, NAN]]]
@@ -254,8 +223,21 @@ def test_heat_map_of_samples() -> None:
 
 def test_medians_have_the_interval_of_order_statistics() -> None:
     values = tuple((v,) for v in (0.9, 0.5, 0.6, 0.8, 0.7, 0.55, 1.0, 0.65, 0.75))
-    (row,) = draw_choice(axes_of(), [Series("one", (1.0,), values)], band="median")
+    (row,) = draw_choice(axes_of(), [Series("one", (1.0,), values)])
     assert (row.y, row.low, row.high) == (0.7, 0.55, 0.9)  # the second and the eighth of nine: 96 %
+
+
+@pytest.mark.parametrize(("students", "expected"), [(6, (3.5, 1.0, 6.0)), (9, (5.0, 2.0, 8.0))])
+def test_samples_have_the_median_and_interval_of_the_table(
+    students: int, expected: tuple[float, float, float]
+) -> None:
+    values = [float(i) for i in range(1, students + 1)]
+    series = Series("one", (1.0,), tuple((v,) for v in reversed(values)))
+    (row,) = draw_temperature(axes_of(), [series], budget=100.0)
+    assert (row.y, row.low, row.high) == expected
+    median = Median.of(values)
+    assert median is not None
+    assert (median.value, median.low, median.high) == expected
 
 
 def test_lines_at_one_place_are_drawn_apart_and_kept_together_in_the_data() -> None:
@@ -286,7 +268,6 @@ DEGENERATE = {
 
 DRAWERS: dict[str, Callable[[Axes, list[Series]], list[Row]]] = {
     "accuracy": lambda axes, series: draw_accuracy(axes, series, transition=TRANSITION),
-    "logit": lambda axes, series: draw_accuracy(axes, series, scale="logit", band="interval"),
     "choice": lambda axes, series: draw_choice(axes, series, transition=TRANSITION),
     "temperature": draw_temperature,
     "samples": lambda axes, series: draw_temperature(axes, series, budget=100.0),
@@ -320,12 +301,9 @@ def test_degenerate_probes(drawer: Callable[..., list[Row]], correlation: tuple[
 def test_degenerate_heat_maps(shape: tuple[int, int]) -> None:
     axes = axes_of()
     values: list[list[list[float]]] = [[[NAN] for _ in range(shape[1])] for _ in range(shape[0])]
-    draw_widths(axes, range(1, shape[1] + 1), range(1, shape[0] + 1), values)
+    draw_width_samples(axes, range(1, shape[1] + 1), range(1, shape[0] + 1), values, values)
     draw(axes)
-    again = axes_of()
-    draw_width_samples(again, range(1, shape[1] + 1), range(1, shape[0] + 1), values, values)
-    draw(again)
-    assert ("no data" in texts(again)) == (0 in shape)
+    assert ("no data" in texts(axes)) == (0 in shape)
 
 
 def test_large_supports_have_a_style_a_coordinate() -> None:
@@ -370,17 +348,14 @@ def test_figures_are_saved_with_their_data(tmp_path: Path) -> None:
     peak = Peak(200, 0.09, 0.001, 100, 200)
     series = [Series(hostile, (100.0, 200.0, 300.0), ((0.5, 0.9, NAN), (0.5, 1.0, 0.6)))]
     drawings = {
-        "accuracy": accuracy_figure(series, title=hostile, transition=TRANSITION, scale="logit"),
-        "correlations": correlation_figure(
-            data, title="c", transition=TRANSITION, peak=peak, span=(50.0, 250.0)
-        ),
+        "correlations": correlation_figure(data, title="c", transition=TRANSITION, peak=peak),
         "choice": choice_figure(series, data, transition=TRANSITION, peak=peak),
-        "alone": choice_figure(series),
+        "alone": choice_figure(series, title=hostile),
         "temperature": temperature_figure(series, series, 1e6),
-        "widths": widths_figure((1, 2), (3,), [[[0.5], [0.6]]]),
+        "widths": width_samples_figure((1, 2), (3,), [[[5.0], [INF]]], [[[0.9], [0.6]]]),
     }
     for name, drawing in drawings.items():
-        path = tmp_path / f"{name}.{'png' if name in ('accuracy', 'choice', 'widths') else 'svg'}"
+        path = tmp_path / f"{name}.{'png' if name in ('choice', 'widths') else 'svg'}"
         save_drawing(drawing, path)
         assert path.read_bytes().startswith(b"\x89PNG" if path.suffix == ".png" else b"<?xml")
         with (tmp_path / f"{name}.csv").open(encoding="utf-8", newline="") as file:
@@ -389,7 +364,7 @@ def test_figures_are_saved_with_their_data(tmp_path: Path) -> None:
         assert rows == [["" if value is None else str(value) for value in row] for row in drawing.rows]
         assert len(rows) == len({tuple(row) for row in rows})
         assert "nan" not in {value for row in rows for value in row}
-    again = correlation_figure(data, title="c", transition=TRANSITION, peak=peak, span=(50.0, 250.0))
+    again = correlation_figure(data, title="c", transition=TRANSITION, peak=peak)
     save_drawing(again, tmp_path / "again.svg", tmp_path / "again.png")
     for suffix in ("svg", "csv"):
         assert (tmp_path / f"again.{suffix}").read_bytes() == (
@@ -405,14 +380,31 @@ def test_choice_shows_the_candidates_range() -> None:
 
 
 def test_refusals() -> None:
-    series = [Series("one", (1.0,), ((0.5,),))]
     with pytest.raises(SimError, match="2 values of 'one' are refused: use one for each of 1 x"):
         Series("one", (1.0,), ((0.5, 0.6),))
-    with pytest.raises(SimError, match="scale 'log' is unknown: use linear or logit"):
-        draw_accuracy(axes_of(), series, scale="log")
-    with pytest.raises(SimError, match="band 'sd' is unknown: use one of range, interval, median"):
-        draw_choice(axes_of(), series, band="sd")
     with pytest.raises(SimError, match=r"a budget of -1.0 samples is refused"):
-        draw_temperature(axes_of(), series, budget=-1.0)
+        draw_temperature(axes_of(), [Series("one", (1.0,), ((0.5,),))], budget=-1.0)
     with pytest.raises(SimError, match="another shape than 1 teachers × 2 students"):
-        draw_widths(axes_of(), (1, 2), (3,), [[[0.5]]])
+        draw_width_samples(axes_of(), (1, 2), (3,), [[[0.5]]], [[[0.5]]])
+
+
+def test_a_figure_that_cannot_be_written_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawing = choice_figure([Series("one", (1.0,), ((0.5,),))])
+    for suffix in (".svg", ".csv"):
+        (tmp_path / f"f{suffix}").write_text("before")
+
+    def full(*arguments: object) -> NoReturn:
+        raise OSError(28, "No space left on device")
+
+    for what in ("figure", "data"):
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                *((Figure, "savefig") if what == "figure" else (csv, "writer")), lambda *a, **b: full()
+            )
+            with pytest.raises(SimError, match=rf"^{what} .* cannot be written: No space left on device$"):
+                save_drawing(drawing, tmp_path / "f.svg")
+        assert (tmp_path / "f.csv").read_text() == "before"
+        assert ((tmp_path / "f.svg").read_text() == "before") == (what == "figure")
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["f.csv", "f.svg"]

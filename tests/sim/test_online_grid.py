@@ -1,58 +1,33 @@
 """The online protocol on the command line, in this process: runs, resumption, every verb, divergence."""
 
 import csv
+import dataclasses
 import io
 import json
 import shutil
-import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
 import pyarrow.parquet as pq
 import pytest
 
 from sim import runner
-from sim.cell import Cell
 from sim.online.cell import StudentCell, TeacherCell
+from sim.online.options import no_theory
 from sim.protocol.base import Means, Part, Payload, Progress
 from sim.protocol.online import Online
 from sim.runner import plan_units, run_units, worker_count
 from sim.store import Store
-from tests.sim.conftest import ONLINE, TINY, Result, call, run_grid, table, tree
+from sim.verbs import artifacts_of
+from tests.sim.conftest import ONLINE, Result, alter, call, cells, records, run_grid, table, teacher, tree
 
 TABLE = ",".join(Online.columns)
-
-
-def cells(path: Path) -> list[Cell]:
-    with Store(path, write=False) as store:
-        return [stored.cell for stored in store.cells()]
-
-
-def teacher(path: Path) -> TeacherCell:
-    (cell,) = (cell for cell in cells(path) if isinstance(cell, TeacherCell))
-    return cell
 
 
 def student(path: Path, name: str) -> StudentCell:
     (cell,) = (c for c in cells(path) if isinstance(c, StudentCell) and c.student.supervision.name == name)
     return cell
-
-
-def records(path: Path, cell: Cell) -> dict[int, dict[str, Any]]:
-    with Store(path, write=False) as store:
-        return store.records(cell.id)
-
-
-def alter(path: Path, sql: str, *values: object) -> None:
-    connection = sqlite3.connect(path)
-    with connection:
-        assert connection.execute(sql, values).rowcount > 0
-    connection.close()
-
-
-def artifacts(path: Path) -> Path:
-    return path.with_suffix(".artifacts")
 
 
 # runs
@@ -110,7 +85,7 @@ def test_a_second_run_does_no_work_and_changes_no_byte(online: Path, online_resu
 def test_a_run_in_parts_equals_one_run_with_and_without_artifacts(online: Path, tmp_path: Path) -> None:
     out = tmp_path / "parts.sqlite"
     run_grid(out, "--replicates", 1, grid=ONLINE)
-    shutil.rmtree(artifacts(out))
+    shutil.rmtree(artifacts_of(out))
     only = ONLINE[: ONLINE.index("--checkpoints")]
     run_grid(out, "--schedule", "one-shot", "--replicates", 2, grid=only)
     run_grid(out, grid=ONLINE)
@@ -164,23 +139,6 @@ def test_progress_never_goes_back_and_ends_at_1(online: Path) -> None:
     assert shares == sorted(shares)
     assert shares[-1] == pytest.approx(1)
     assert len(shares) > 10
-
-
-# what is damaged
-
-
-def test_a_damaged_checkpoint_is_one_sentence_and_can_be_deleted(online: Path) -> None:
-    (folder,) = (artifacts(online) / "teacher").iterdir()
-    checkpoint = folder / "step-00000000000400.safetensors"
-    whole = checkpoint.read_bytes()
-    checkpoint.write_bytes(whole[:-5])
-    before = table(online)
-    more = ("--replicates", 4)
-    assert "is damaged, it is truncated" in run_grid(online, *more, grid=ONLINE).refusal
-    assert table(online) == before
-    checkpoint.unlink()
-    assert run_grid(online, *more, grid=ONLINE).code == 0
-    assert checkpoint.read_bytes() == whole
 
 
 # divergence
@@ -267,7 +225,7 @@ def test_explain_shows_the_curve_and_that_there_is_no_theory(online: Path) -> No
 def test_replay_equals_the_stored_record_from_nothing(name: str, online: Path) -> None:
     cell = teacher(online) if name == "teacher" else student(online, name)
     replicate = 0 if name == "teacher" else 2
-    shutil.rmtree(artifacts(online))
+    shutil.rmtree(artifacts_of(online))
     before = tree(online.parent)
     result = call("replay", cell.id, "--replicate", replicate, "--out", online)
     assert result.code == 0
@@ -276,9 +234,40 @@ def test_replay_equals_the_stored_record_from_nothing(name: str, online: Path) -
     assert tree(online.parent) == before
 
 
+def test_replay_refuses_what_a_teacher_has_not_before_any_work(
+    online: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sim.verbs.run_unit", _no_work)
+    cell = teacher(online)
+    refusal = call("replay", cell.id, "--replicate", 1, "--out", online).refusal
+    assert refusal == f"replicate 1 of {cell.label()} is not allowed: a teacher has replicate 0 only"
+
+
+def _no_work(*arguments: object, **named: object) -> NoReturn:
+    raise AssertionError("work was begun")
+
+
+def test_where_the_device_is_not_replay_refuses_and_verify_skips(
+    online: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    here = student(online, "one-shot")
+    elsewhere = dataclasses.replace(here, device="cuda")
+    with Store(online, write=True) as store:
+        store.add_cells([(elsewhere, no_theory())])
+        store.add_records(elsewhere.id, store.records(here.id))
+    sentence = "device 'cuda' is not there: torch finds no CUDA, use cpu or a machine that has one"
+    assert call("replay", elsewhere.id, "--replicate", 0, "--out", online).refusal == sentence
+    result = call("verify", "--out", online)
+    assert result.code == 0
+    skipped = [line for line in result.out.splitlines() if line.startswith("skip")]
+    assert skipped == [f"skip  {elsewhere.id[:12]} {elsewhere.label()}: {sentence}"]
+    assert f"ok    {elsewhere.id[:12]} {elsewhere.label()}: 3 records" in result.out
+
+
 def test_replay_trusts_no_artifact(online: Path) -> None:
     # A state that was tampered with in a consistent way cannot be told from a good one: replay must not read it.
-    for file in artifacts(online).rglob("*.safetensors"):
+    for file in artifacts_of(online).rglob("*.safetensors"):
         file.write_bytes(b"")
     cell = student(online, "progressive")
     assert call("replay", cell.id, "--replicate", 1, "--out", online).code == 0
@@ -360,9 +349,12 @@ def test_merging_two_halves_equals_one_run(online: Path, tmp_path: Path) -> None
     assert out.read_bytes() == merged
 
 
-def test_plot_draws_what_run_drew(online: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [[], ["--kind", "accuracy"]])
+def test_plot_draws_what_run_drew(kind: list[str], online: Path) -> None:
     drawn = tree(online.parent)
-    assert call("plot", "--out", online).code == 0
+    for suffix in (".png", ".svg"):
+        online.with_suffix(suffix).unlink()
+    assert call("plot", *kind, "--out", online).code == 0
     assert tree(online.parent) == drawn
 
 
@@ -390,4 +382,3 @@ def test_a_store_may_hold_cells_of_both_protocols(both: Path, tiny: Path, online
 def test_a_protocol_that_a_store_has_not_is_refused(tiny: Path) -> None:
     assert "has no cells of protocol 'online'" in call("plot", "--protocol", "online", "--out", tiny).refusal
     assert "'third-step'" in call("export", "--protocol", "third-step", "--out", tiny).refusal
-    assert len(TINY) > 0

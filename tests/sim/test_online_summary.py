@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
+from scipy.stats import binom
 
 from sim.online.cell import OnlineCell
 from sim.online.options import no_theory
@@ -33,6 +34,17 @@ def test_medians_and_their_levels() -> None:
     nine = Median.of([float(i) for i in range(1, 10)])
     assert nine is not None
     assert (nine.low, nine.high, nine.level) == (2.0, 8.0, pytest.approx(1 - 20 / 512))
+
+
+@pytest.mark.parametrize("R", [2, 5, 6, 8, 9, 64, 1000, 5000])
+def test_levels_are_those_of_the_binomial_law(R: int) -> None:
+    median = Median.of([float(i) for i in range(1, R + 1)])
+    assert median is not None
+    j = int(median.low)
+    assert median.high == R + 1 - j
+    assert median.level == pytest.approx(1 - 2 * binom.cdf(j - 1, R, 0.5), abs=1e-12)
+    # The next pair is too narrow, or there is none.
+    assert j == R // 2 or 1 - 2 * binom.cdf(j, R, 0.5) < LEVEL
 
 
 def test_what_was_not_reached_counts_as_infinite() -> None:
@@ -138,6 +150,42 @@ def test_over_seeds_each_seed_counts_once() -> None:
     median = pool.samples_to[0.9]
     assert median == Median(600.0, 400.0, INF, 0.75, (400.0, 600.0, INF))
     assert summary_of(*cells[:1]).pooled == ()
+
+
+def longer(cell: OnlineCell) -> OnlineCell:
+    """The same but for its teacher's steps."""
+    assert cell.teacher is not None
+    teacher = dataclasses.replace(cell.teacher, steps=1600, checkpoint_every=1600)
+    return dataclasses.replace(cell, teacher=teacher)
+
+
+def test_students_of_a_longer_teacher_are_no_other_seed() -> None:
+    rows: list[float | None] = [0.5] * 8
+    summary = summary_of(
+        *((cell, {0: record(cell, EARLY)}, 1) for cell in (TAUGHT, longer(TAUGHT))),
+        (longer(TAUGHT_BY), {0: record(longer(TAUGHT_BY), rows)}, 1),
+    )
+    assert summary.pooled == ()
+    assert "all 2" not in printed(summary)
+    titles = [axes.get_title(loc="left") for axes in summary.figure().axes]
+    assert titles == [f"n = 9, k = 2, {TAUGHT_BY.series}, {steps} steps" for steps in (1600, 800)]
+    of_longer = [summary.teacher_of(cell) for cell in summary.cells]
+    assert of_longer == [None, summary.cells[2], None]
+
+
+def test_seeds_are_pooled_whoever_teaches() -> None:
+    assert TAUGHT.teacher is not None
+    other = dataclasses.replace(TAUGHT, seed=1, teacher=dataclasses.replace(TAUGHT.teacher, seed=1))
+    (pool,) = summary_of(*((cell, {0: record(cell, EARLY)}, 1) for cell in (TAUGHT, other))).pooled
+    assert [cell.cell.seed for cell in pool.cells] == [0, 1]
+
+
+def test_numbers_of_samples_are_exact_in_the_table() -> None:
+    cell = dataclasses.replace(PARITY, steps=12_345_700, log_every=12_345_700)
+    text = printed(summary_of((cell, {0: record(cell, [1.0])}, 1)))
+    assert "12345700" in text
+    halves = {r: record(PARITY, row) for r, row in enumerate((EARLY, LATE))}
+    assert "500 [400, 600]" in printed(summary_of((PARITY, halves, 2)))
 
 
 def printed(summary: OnlineSummary) -> str:

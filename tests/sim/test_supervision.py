@@ -76,22 +76,10 @@ def test_progressive_with_its_options() -> None:
     assert checkpoints(Progressive(100, 100, first=300, last=300), 200) == [300, 300, 500, 500]
 
 
-def test_numbered_counts_the_final_checkpoint() -> None:
-    """(N, T)-progressive: T steps on each of the first N − 1, the final one for the rest."""
-    assert checkpoints(Progressive.numbered(2, 100, 50), 150) == [100, 500, 500]
-    assert checkpoints(Progressive.numbered(3, 100, 50, first=300), 200) == [300, 400, 500, 500]
-    assert checkpoints(Progressive.numbered(9, 100, 50), 300) == [100, 200, 300, 400, 500, 500]
-    taught = Progressive.numbered(2, 100, temperature=0.5, truth=0.1).plan(0, History(100), TEACHER)
-    assert taught == Source(100, 0.5, 0.1)
-    with pytest.raises(SimError, match=r"^1 checkpoints"):
-        Progressive.numbered(1, 100)
-
-
 def test_equal_rules_have_equal_specifications() -> None:
     assert Progressive(100) == Progressive(100, 100, 100)
     assert Progressive(100, last=450) == Progressive(100, last=400)
     assert Progressive(100, 50, first=300, last=300) == Progressive(70, 50, first=300, last=300)
-    assert Progressive.numbered(3, 100) == Progressive(100, last=200)
 
 
 def saturate(rule: TillSaturate, agreements: list[int], segment: int) -> list[int | None]:

@@ -12,14 +12,7 @@ from sim.cell import FirstStepCell
 from sim.protocol.first_step import first_step_cell
 from sim.ranges import record_grid
 from sim.store import Store
-from tests.sim.conftest import Result, call, run_grid, table, tree
-
-
-def alter(path: Path, sql: str, *values: object) -> None:
-    connection = sqlite3.connect(path)
-    with connection:
-        assert connection.execute(sql, values).rowcount > 0
-    connection.close()
+from tests.sim.conftest import Result, alter, call, run_grid, table, tree
 
 
 def first_cell(path: Path) -> FirstStepCell:
