@@ -29,7 +29,7 @@ PARITY = StudentCell(PROTOCOL, 9, 2, 0, None, StudentSpec(8, RATE, CrossEntropy(
 TAUGHT = dataclasses.replace(PARITY, teacher=TEACHER, student=StudentSpec(8, RATE, OneShot()))
 TAUGHT_BY = TeacherCell.of(PROTOCOL, TEACHER, 200, "cpu")
 CELLS = (PARITY, TAUGHT, TAUGHT_BY)
-IDS = ["a011206149a1374c", "5484a0adfcb08214", "94c1d1701389e233"]
+IDS = ["b73b10c70f996b9c", "666a0ce22b28708d", "d1b241066cfcdd43"]
 
 
 def test_identities_are_what_they_were() -> None:
@@ -68,7 +68,7 @@ def test_every_supervision_round_trips(supervision: Supervision) -> None:
 
 
 STUDENT_CHANGES: dict[str, Any] = {
-    "protocol": "online/2",
+    "protocol": "online/3",
     "student": StudentSpec(10, RATE, OneShot()),
     "teacher": dataclasses.replace(TEACHER, steps=900),
     "steps": 700,
