@@ -153,9 +153,11 @@ def draw_choice(
     *,
     transition: Transition | None = None,
     batch: int = 1,
+    origin: str | None = None,
 ) -> list[Row]:
     """Final accuracy against the chosen checkpoint (x in steps, drawn in samples); the teacher's own in black.
 
+    With an origin, in words, steps are counted from there.
     Lines are drawn a little apart, so that bars at one checkpoint can be told from one another; the data are not.
     """
     rows = shade(axes, transition, batch)
@@ -169,7 +171,10 @@ def draw_choice(
         rows += draw_points(axes, "final accuracy", item, shown, style, named=tuple(x))
     axes.set_ylim(lowest - 0.01, 1.02)
     axes.set_ylabel("final accuracy")
-    finish(axes, "checkpoint, in the teacher's samples", empty=not any(len(item.x) for item in series))
+    since = "" if origin is None else f" from the {origin}"
+    finish(
+        axes, f"checkpoint, in the teacher's samples{since}", empty=not any(len(item.x) for item in series)
+    )
     return rows
 
 

@@ -76,10 +76,14 @@ def choice_figure(
     transition: Transition | None = None,
     peak: Peak | None = None,
     batch: int = 1,
+    origin: str | None = None,
 ) -> Drawing:
-    """Final accuracy against the chosen checkpoint, and below it the degree-1 correlations of those there."""
+    """Final accuracy against the chosen checkpoint, and below it the degree-1 correlations of those there.
+
+    With an origin, in words, checkpoints are counted from there.
+    """
     figure, (top, *below) = _figure(1 if probes is None else 2, title)
-    rows = draw_choice(top, series, transition=transition, batch=batch)
+    rows = draw_choice(top, series, transition=transition, batch=batch, origin=origin)
     if probes is not None:
         rows += draw_correlations(
             below[0], probes, reading=reading, transition=transition, peak=peak, batch=batch

@@ -27,6 +27,8 @@ MAX_LINES: Final = 14
 """More cannot be told apart; the figure says how many are left out."""
 
 SUCCESS: Final = 0.9
+ORIGIN_LEVEL: Final = 0.75
+_ORIGIN: Final = f"teacher's {100 * ORIGIN_LEVEL:g} % crossing"
 
 Group = list[OnlineSummaryOfCell]
 
@@ -67,21 +69,43 @@ def _choices(summary: OnlineSummary, students: Group, report: Report | None) -> 
         if report is None and len(teachers) == 1:
             (one,) = teachers.values()
             transition = transition_of(one.good[0])
+        origins = _origins(teachers.values()) if report is None else {}
         every = _lines(group, _choice_label, _chosen)
         lines = every[:MAX_LINES]
-        series = [_series(label, line, _chosen, _accuracies) for label, line in lines]
+
+        def place(s: OnlineSummaryOfCell, origins: dict[int, int] = origins) -> float:
+            return _chosen(s) - origins.get(s.cell.seed, 0)
+
+        series = [_series(label, line, place, _accuracies, shared=bool(origins)) for label, line in lines]
+        chosen_at = [x for item in series for x in item.x]
         drawn.append(
             choice_figure(
-                [*_teachers(list(teachers.values()), [x for item in series for x in item.x]), *series],
+                [*(_teachers(list(teachers.values()), chosen_at, origins) if chosen_at else []), *series],
                 None if report is None else report.probes,
                 title=f"{_title(group)}{of_seed}\n{_middle(group)}{_share(lines, every)}",
                 reading="probability" if report is None else report.reading,
                 transition=transition,
                 peak=None if report is None else report.peak,
                 batch=cell.batch,
+                origin=_ORIGIN if origins else None,
             )
         )
     return drawn
+
+
+def _origins(teachers: Iterable[OnlineSummaryOfCell]) -> dict[int, int]:
+    """The step at which each seed's teacher reaches 75 %; none for one seed, or where a teacher does not.
+
+    Transitions are narrow, and each teacher's is elsewhere: side by side, medians over seeds would mix what lies before
+    with what lies after.
+    """
+    found = {}
+    for teacher in teachers:
+        steps = [c.step for c in transition_of(teacher.good[0]).crossings if c.level == ORIGIN_LEVEL]
+        if not steps:
+            return {}
+        found[teacher.cell.seed] = steps[0]
+    return found if len(found) > 1 else {}
 
 
 def _temperatures(students: Group) -> list[Drawing]:
@@ -264,11 +288,15 @@ def _series(
     cells: Group,
     x: Callable[[OnlineSummaryOfCell], float],
     value: Callable[[OnlineSummaryOfCell], dict[int, float]],
+    *,
+    shared: bool = False,
 ) -> Series:
-    """A line: a row a replicate or seed, NaN where one is missing."""
+    """A line: a row a replicate or seed, NaN where one is missing; `shared`: only where all seeds have cells."""
     at: dict[float, Group] = {}
     for s in cells:
         at.setdefault(x(s), []).append(s)
+    if shared:
+        at = {place: here for place, here in at.items() if _seeds(here) == _seeds(cells)}
     several = len(_seeds(cells)) > 1
     columns = {place: _values(here, value, several) for place, here in sorted(at.items())}
     rows = sorted({r for column in columns.values() for r in column})
@@ -276,16 +304,17 @@ def _series(
     return Series(label, tuple(columns), values)
 
 
-def _teachers(teachers: Group, chosen: Sequence[float]) -> list[Series]:
+def _teachers(teachers: Group, chosen: Sequence[float], origins: dict[int, int]) -> list[Series]:
     """Held-out accuracy of the teachers over the range of the chosen checkpoints, as one line."""
     low, high = min(chosen), max(chosen)
     margin = 0.05 * (high - low)
     curves = []
     for teacher in teachers:
         record = teacher.good[0]
-        pairs = zip(record["steps"], record["held_out"], strict=True)
+        origin = origins.get(teacher.cell.seed, 0)
+        pairs = [(s - origin, a) for s, a in zip(record["steps"], record["held_out"], strict=True)]
         curves.append({float(s): float(a) for s, a in pairs if low - margin <= s <= high + margin})
-    steps = sorted({s for curve in curves for s in curve})
+    steps = sorted({s for curve in curves for s in curve if not origins or all(s in c for c in curves)})
     values = tuple(tuple(curve.get(s, math.nan) for s in steps) for curve in curves)
     return [Series("teacher", tuple(steps), values, teacher=True)] if steps else []
 

@@ -131,15 +131,26 @@ def by_seed(path: Path, step: str) -> dict[int, list[float]]:
     return {cell.seed: final(path, cell) for cell in found}
 
 
-def test_several_seeds_count_by_their_medians(seeds: Path) -> None:
+def test_several_seeds_count_by_their_medians_from_where_their_teachers_learn(seeds: Path) -> None:
     assert call("plot", "--kind", "choice", "--out", seeds).code == 0
     rows = [row for row in plotted(seeds.with_suffix(".choice.csv")) if row["series"] == "single τ=1"]
-    assert [float(row["x"]) for row in rows] == [40, 80]
+    origin = {}
+    for cell in cells(seeds):
+        if isinstance(cell, TeacherCell):
+            (record,) = records(seeds, cell).values()
+            pairs = zip(record["steps"], record["held_out"], strict=True)
+            origin[cell.seed] = next(step for step, accuracy in pairs if accuracy >= 0.75)
+    chosen = {s: {step for step in range(0, 200, 20) if s in by_seed(seeds, str(step))} for s in origin}
+    shared = set.intersection(*({step - origin[s] for step in chosen[s]} for s in origin))
+    assert len(origin) == 2
+    assert shared
+    assert [float(row["x"]) for row in rows] == sorted(shared)
     for row in rows:
-        medians = [statistics.median(values) for values in by_seed(seeds, row["x"]).values()]
-        assert len(medians) == 2
+        places = [str(float(row["x"]) + origin[s]) for s in origin]
+        medians = [statistics.median(by_seed(seeds, at)[s]) for s, at in zip(origin, places, strict=True)]
         assert float(row["y"]) == pytest.approx(statistics.mean(medians))
         assert (row["used"], row["seeds"]) == ("2", "2")
+    assert "from the teacher's 75 % crossing" in seeds.with_suffix(".choice.svg").read_text()
 
 
 def test_over_probes_stand_the_students_of_their_teacher_only(seeds: Path) -> None:
