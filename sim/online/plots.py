@@ -156,7 +156,7 @@ def _widths(students: Group) -> list[Drawing]:
         title = (
             f"n={cell.n} k={cell.k}, {cell.student.supervision.label()}, rate={cell.student.rate.label()}, "
         )
-        title += f"teacher rate={cell.teacher.rate.label()}\n{_middle(group, 'range')}"
+        title += f"teacher rate={cell.teacher.rate.label()}, {count_text(cell.horizon)} samples\n{_middle(group, 'range')}"
         drawn.append(width_samples_figure(widths, teachers, grid(_samples), grid(_accuracies), title=title))
     return drawn
 
@@ -336,4 +336,4 @@ def _title(group: Group) -> str:
     teacher = cell.teacher_cell()
     assert teacher is not None
     own = cell.student.label().removeprefix(cell.student.supervision.label())
-    return f"n={cell.n} k={cell.k}, {teacher.series}, students{own}"
+    return f"n={cell.n} k={cell.k}, {teacher.series}, students{own}, {count_text(cell.horizon)} samples"
