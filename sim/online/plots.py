@@ -70,6 +70,8 @@ def _choices(summary: OnlineSummary, students: Group, report: Report | None) -> 
             (one,) = teachers.values()
             transition = transition_of(one.good[0])
         origins = _origins(teachers.values()) if report is None else {}
+        if not _shared(group, origins):
+            origins = {}
         every = _lines(group, _choice_label, _chosen)
         lines = every[:MAX_LINES]
 
@@ -106,6 +108,14 @@ def _origins(teachers: Iterable[OnlineSummaryOfCell]) -> dict[int, int]:
             return {}
         found[teacher.cell.seed] = steps[0]
     return found if len(found) > 1 else {}
+
+
+def _shared(group: Group, origins: dict[int, int]) -> bool:
+    """Whether some checkpoint is as far from the origin for every seed."""
+    places: dict[int, set[float]] = {}
+    for s in group:
+        places.setdefault(s.cell.seed, set()).add(_chosen(s) - origins.get(s.cell.seed, 0))
+    return bool(set.intersection(*places.values()))
 
 
 def _temperatures(students: Group) -> list[Drawing]:
@@ -156,7 +166,8 @@ def _widths(students: Group) -> list[Drawing]:
         title = (
             f"n={cell.n} k={cell.k}, {cell.student.supervision.label()}, rate={cell.student.rate.label()}, "
         )
-        title += f"teacher rate={cell.teacher.rate.label()}, {count_text(cell.horizon)} samples\n{_middle(group, 'range')}"
+        title += f"teacher rate={cell.teacher.rate.label()}, {count_text(cell.horizon)} samples"
+        title += f"\n{_middle(group, 'range')}"
         drawn.append(width_samples_figure(widths, teachers, grid(_samples), grid(_accuracies), title=title))
     return drawn
 

@@ -54,7 +54,7 @@ def _teacher_table(cells: list[OnlineSummaryOfCell], n: int, k: int) -> Table:
         "status",
     ):
         table.add_column(name, justify="left" if name in ("rate", "status") else "right")
-    for summary in cells:
+    for summary in sorted(cells, key=_teacher_place):
         cell = summary.cell
         assert isinstance(cell, TeacherCell)
         final = summary.final_accuracy
@@ -80,24 +80,32 @@ def _student_table(summary: OnlineSummary, cells: list[OnlineSummaryOfCell], n: 
     for name in (*names, *(f"{threshold:.0%}" for threshold in THRESHOLDS), "final accuracy", "status"):
         table.add_column(name, justify="right" if name in right or name.endswith(("%", "y")) else "left")
     pooled = {pool.cells[0].setting: pool for pool in summary.pooled}
-    last = None
-    for cell in sorted(cells, key=lambda c: (_order(c), c.setting, c.cell.seed)):
-        section = _order(cell)[:2]
-        if last is not None and section != last:
+    rows = sorted(cells, key=lambda c: (_place(c), c.setting, c.cell.seed))
+    for i, cell in enumerate(rows):
+        if i > 0 and _place(cell)[:3] != _place(rows[i - 1])[:3]:
             table.add_section()
-        last = section
         table.add_row(*_student_row(summary, cell))
         pool = pooled.get(cell.setting)
-        if pool is not None and cell is pool.cells[-1]:
+        if pool is not None and (i + 1 == len(rows) or rows[i + 1].setting != cell.setting):
             table.add_row(*_pooled_row(pool))
     return table
 
 
-def _order(summary: OnlineSummaryOfCell) -> tuple[str, str, str]:
-    """Teacher, kind of schedule, series."""
+def _teacher_place(summary: OnlineSummaryOfCell) -> tuple[Any, ...]:
+    teacher = summary.cell.teacher
+    assert teacher is not None
+    return teacher.width, teacher.rate.peak, teacher.label(), teacher.steps, summary.cell.seed
+
+
+def _place(summary: OnlineSummaryOfCell) -> tuple[Any, ...]:
+    """Teacher, kind of schedule, its checkpoint and temperature, width, rate: numbers as numbers."""
     cell = summary.cell
     assert isinstance(cell, StudentCell)
-    return "" if cell.teacher is None else cell.teacher.label(), cell.student.supervision.name, cell.series
+    student, supervision = cell.student, cell.student.supervision
+    chosen = getattr(supervision, "checkpoint", getattr(supervision, "intermediate", 0))
+    teacher = (0, "") if cell.teacher is None else (cell.teacher.width, cell.teacher.label())
+    heat = getattr(supervision, "temperature", 0.0)
+    return *teacher, supervision.name, chosen, heat, student.width, student.rate.peak, cell.series
 
 
 def _student_row(summary: OnlineSummary, of_cell: OnlineSummaryOfCell) -> list[str]:

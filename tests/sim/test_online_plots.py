@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from sim.cell import Cell
+from sim.online import plots
 from sim.online.cell import StudentCell, TeacherCell
 from sim.student_record import samples_to_reach
 from tests.sim.conftest import QUICK, Result, call, cells, plotted, records, run_grid, teacher, tree
@@ -151,6 +152,28 @@ def test_several_seeds_count_by_their_medians_from_where_their_teachers_learn(se
         assert float(row["y"]) == pytest.approx(statistics.mean(medians))
         assert (row["used"], row["seeds"]) == ("2", "2")
     assert "from the teacher's 75 % crossing" in seeds.with_suffix(".choice.svg").read_text()
+
+
+def test_where_no_checkpoint_is_as_far_for_every_seed_they_are_drawn_as_they_are(
+    seeds: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plots, "_origins", lambda teachers: {0: 0, 1: 7})
+    assert call("plot", "--kind", "choice", "--out", seeds).code == 0
+    rows = [row for row in plotted(seeds.with_suffix(".choice.csv")) if row["series"] == "single τ=1"]
+    assert [float(row["x"]) for row in rows] == [40, 80]
+    assert "crossing" not in seeds.with_suffix(".choice.svg").read_text()
+
+
+def test_rows_are_by_number_and_those_of_all_seeds_come_last(seeds: Path) -> None:
+    more = ("--schedule", "single:20..120/20,cross-entropy", "--temperature", "1")
+    lines = run_grid(seeds, *more, grid=SEEDS).out.splitlines()
+    rows = [[part.strip() for part in line.split("│")[1:6]] for line in lines if line.startswith("│")]
+    students = rows[[row[0].startswith(("cross", "one-shot", "single")) for row in rows].index(True) :]
+    of_seeds = [row[4] for row in students if row[4]]
+    assert of_seeds == ["0", "1", "all 2"] * (len(of_seeds) // 3)
+    chosen = [row[0] for row in students if row[0].startswith("single")]
+    assert chosen == sorted(chosen, key=lambda label: int(label.split()[1]))
+    assert len(chosen) > 2
 
 
 def test_over_probes_stand_the_students_of_their_teacher_only(seeds: Path) -> None:
