@@ -196,10 +196,11 @@ class Store:
         """
         found = [stored for stored in self.cells() if stored.cell.id.startswith(prefix)]
         if len(found) != 1 or not prefix:
-            count = "no cell" if not found else f"{len(found)} cells"
-            raise StoreError(
-                f"cell {prefix!r} matches {count} of {self.path}: give a longer prefix of one id"
+            count = f"{len(found)} cells" if found else "no cell"
+            allowed = (
+                "give a longer start of one id" if found else "give the start of an id that status shows"
             )
+            raise StoreError(f"cell {prefix!r} matches {count} of {self.path}: {allowed}")
         return found[0]
 
     def replicates(self, cell_id: str) -> set[int]:

@@ -181,7 +181,7 @@ def there(checkpoint: int, teacher_steps: Sequence[int]) -> int:
         nearest = sorted(sorted(teacher_steps, key=lambda step: abs(step - checkpoint))[:2])
         raise SimError(
             f"the teacher has no checkpoint at step {checkpoint}: the nearest are at "
-            f"{' and '.join(map(str, nearest))}; use them, or add checkpoints in between"
+            f"{' and '.join(map(str, nearest))}; use them, or a --log-every that divides it"
         )
     return checkpoint
 

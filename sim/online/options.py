@@ -15,6 +15,7 @@ from sim.protocol.base import Json, Options, Wanted
 from sim.ranges import parse_count, parse_list, parse_range, parse_real
 from sim.rates import RateSchedule
 from sim.supervision import CrossEntropy, Supervision
+from sim.supervisions import Progressive, TillSaturate, TwoShot
 from sim.teacher import TeacherSpec
 
 PROTOCOL = f"{NAME}/{VERSION}"
@@ -135,6 +136,8 @@ class OnlineOptions(Options):
                 taught = [s for s in supervisions if isinstance(s, CrossEntropy) == (teacher is None)]
                 if teacher is not None and taught:
                     cells[TeacherCell.of(PROTOCOL, teacher, self.log_every, self.device)] = 1
+                for supervision in taught:
+                    self._check_that_checkpoints_act(supervision)
                 for supervision, width, rate in product(taught, self.widths, self.rates):
                     student = StudentSpec(width, rate, supervision, self.initialisation)
                     cell = StudentCell(
@@ -174,6 +177,20 @@ class OnlineOptions(Options):
             )
             for width, rate in product(self.teacher_widths or (5000,), rates)
         ]  # fmt: skip
+
+    def _check_that_checkpoints_act(self, supervision: Supervision) -> None:
+        """Refuse schedules of several checkpoints that would silently be of one."""
+        if isinstance(supervision, TwoShot) and supervision.switch >= self.steps:
+            raise SimError(
+                f"schedule two-shot:{supervision.intermediate}:{supervision.switch} would never switch within"
+                f" --steps {self.steps}: give fewer steps on the checkpoint, or more in all"
+            )
+        spacing, last = getattr(supervision, "every", 0), self.teacher_steps or 400_000
+        if isinstance(supervision, Progressive | TillSaturate) and spacing >= last:
+            raise SimError(
+                f"--checkpoints {spacing} leave only the final one of --teacher-steps {last}: give fewer steps"
+                " between them, or more in all"
+            )
 
     def _check_that_options_act(self) -> None:
         """Refuse options that would silently do nothing."""
