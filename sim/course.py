@@ -16,7 +16,7 @@ from sim.parity import ParityTask
 from sim.rates import RateSchedule
 from sim.supervision import Supervision
 from sim.supervisions import supervision_from_spec
-from sim.teacher import TeacherSpec, check_run
+from sim.teacher_spec import TeacherSpec, check_run
 
 Loss = Literal["logistic", "hinge", "correlation", "squared"]
 LOSSES: tuple[Loss, ...] = get_args(Loss)

@@ -12,7 +12,7 @@ from sim.course import Course, StudentSpec, log_points
 from sim.errors import SimError
 from sim.parity import ParityTask
 from sim.supervision import CrossEntropy
-from sim.teacher import TeacherSpec
+from sim.teacher_spec import TeacherSpec
 
 NAME = "online"
 VERSION = 2  # 1: blocks of 32 samples, so other rounding

@@ -16,7 +16,7 @@ from sim.ranges import parse_count, parse_list, parse_range, parse_real
 from sim.rates import RateSchedule
 from sim.supervision import CrossEntropy, Supervision
 from sim.supervisions import Progressive, TillSaturate, TwoShot
-from sim.teacher import TeacherSpec
+from sim.teacher_spec import TeacherSpec
 
 PROTOCOL = f"{NAME}/{VERSION}"
 MAX_CELLS = 10_000

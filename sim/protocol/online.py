@@ -37,7 +37,8 @@ from sim.parity import Outcome, Status
 from sim.protocol.base import Json, Means, Options, Part, Payload, Progress, Protocol, Summary
 from sim.store import Store, StoredCell
 from sim.student import Students, discard_state, train_students
-from sim.teacher import TeacherSpec, Trajectory
+from sim.teacher import Trajectory
+from sim.teacher_spec import TeacherSpec
 
 SECONDS_PER_WEIGHT = (5e-11, 1e-11)
 """Cost of a sample for one weight of the hidden layer: trained, and read only; for the plan and the display only."""

@@ -12,7 +12,7 @@ from sim.student import Students, discard_state, train_students
 from sim.student_record import Payload
 from sim.supervision import CrossEntropy, Supervision
 from sim.supervisions import Annealed, OneShot, Progressive, Single, TillSaturate, TwoShot
-from sim.teacher import TeacherSpec
+from sim.teacher_spec import TeacherSpec
 
 RATE = RateSchedule(0.05)
 TEACHER = TeacherSpec(20, 3, 100, RATE, 3000, 500, segment=250, dtype="float64")

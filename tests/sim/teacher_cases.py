@@ -11,7 +11,8 @@ import pytest
 from sim.artifacts import Artifacts, step_name
 from sim.errors import SimError
 from sim.rates import RateSchedule
-from sim.teacher import TeacherSpec, Trajectory
+from sim.teacher import Trajectory
+from sim.teacher_spec import TeacherSpec
 
 SPEC = TeacherSpec(
     n=6,

@@ -20,7 +20,7 @@ from sim.rates import RateSchedule
 from sim.schedule import CrossEntropy as FirstStepCrossEntropy
 from sim.supervision import CrossEntropy, Supervision
 from sim.supervisions import Annealed, OneShot, Progressive, Single, TillSaturate, TwoShot
-from sim.teacher import TeacherSpec
+from sim.teacher_spec import TeacherSpec
 
 RATE = RateSchedule(0.1)
 TEACHER = TeacherSpec(9, 2, 16, RATE, 800, 800, segment=100)

@@ -15,7 +15,8 @@ from sim.artifacts import Artifacts, step_name
 from sim.network import initialise, output_rate
 from sim.parity import Outcome, Status
 from sim.rates import RateSchedule
-from sim.teacher import TeacherSpec, Trajectory
+from sim.teacher import Trajectory
+from sim.teacher_spec import TeacherSpec
 from tests.sim.teacher_cases import SPEC, files, path_of, refusal, trajectory
 
 

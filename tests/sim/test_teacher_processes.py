@@ -15,7 +15,8 @@ import pytest
 
 from sim.cell import canonical_json
 from sim.parity import Outcome, Status
-from sim.teacher import TeacherSpec, Trajectory
+from sim.teacher import Trajectory
+from sim.teacher_spec import TeacherSpec
 from tests.sim.teacher_cases import SPEC, STEEP, files, trajectory
 
 
@@ -31,7 +32,8 @@ LAUNCHER = """
 import json, os, signal, sys, time
 from pathlib import Path
 from sim.artifacts import Artifacts
-from sim.teacher import TeacherSpec, Trajectory
+from sim.teacher import Trajectory
+from sim.teacher_spec import TeacherSpec
 
 
 def kill_at(event):
