@@ -27,3 +27,4 @@ inline bool interrupted() {
 }  // namespace bindings
 
 void bind_training(nb::module_& m);
+void bind_hinge(nb::module_& m);

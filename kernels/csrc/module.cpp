@@ -109,4 +109,5 @@ NB_MODULE(_core, m) {
         nb::arg("support"), nb::arg("tables"), nb::arg("records"), nb::arg("start"), nb::arg("probability"),
         nb::arg("alternative"), nb::arg("threads"), nb::arg("level"), nb::arg("sums"), nb::arg("active"));
   bind_training(m);
+  bind_hinge(m);
 }

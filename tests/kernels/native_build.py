@@ -18,7 +18,7 @@ from kernels import _load
 SOURCES = Path(kernels.__file__).parent / "csrc"
 HARNESSES = Path(__file__).parent / "native"
 FIRST_STEP = ("harness.cpp", ("level.cpp", "schedule.cpp", "circuit.cpp"))
-TRAINING = ("harness_training.cpp", ("level_training.cpp", "training.cpp"))
+TRAINING = ("harness_training.cpp", ("level_training.cpp", "training.cpp", "level_hinge.cpp", "hinge.cpp"))
 COMPILER = shutil.which("g++") or shutil.which("c++")
 
 LOSSES = ("logistic", "hinge", "correlation", "squared")
@@ -36,9 +36,9 @@ def build(
     harness, parts = what
     assert COMPILER is not None
     command = [
-        COMPILER, "-std=c++17", "-O1", "-shared", "-fPIC", "-pthread", "-w", "-DPARITY_LEVEL=baseline", *flags,
-        f"-I{sources}", str(HARNESSES / harness), *(str(sources / name) for name in parts),
-        "-o", str(library),
+        COMPILER, "-std=c++17", "-O1", "-ffp-contract=off", "-shared", "-fPIC", "-pthread", "-w",
+        "-DPARITY_LEVEL=baseline", *flags, f"-I{sources}", str(HARNESSES / harness),
+        *(str(sources / name) for name in parts), "-o", str(library),
     ]  # fmt: skip
     subprocess.run(command, check=True)
     return ctypes.CDLL(str(library))
@@ -83,7 +83,9 @@ def use(library: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def use_training(library: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the library what `kernels.sgd` and `kernels.logits` call for float64 and implementation "native"."""
+    """Make the library what `kernels.sgd` and `kernels.logits` call for float64 and implementation "native", and what
+    `kernels.hinge_sgd` does.
+    """
 
     def sgd(
         key: int, stream: int, start: int, steps: int, batch: int, W: Array, b: Array, a: Array, c: Array,
@@ -110,7 +112,16 @@ def use_training(library: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch) -> None:
         )  # fmt: skip
         assert failed == 0
 
+    def hinge_sgd(
+        features: Array, labels: Array, weights: Array, total: Array, step_size: Array, threads: int, level: str,
+        loss: Array, updates: Array,
+    ) -> None:  # fmt: skip
+        arrays = (np.array(features.shape), features, labels, step_size, weights, total, loss, updates)
+        failed = library.parity_hinge_sgd(*(_pointer(array) for array in arrays), ctypes.c_int64(threads))
+        assert failed == 0
+
     module = ModuleType("built")
+    module.hinge_sgd = hinge_sgd  # type: ignore[attr-defined]
     module.sgd = sgd  # type: ignore[attr-defined]
     module.logits = logits  # type: ignore[attr-defined]
     monkeypatch.setattr(_load, "_core", module)

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import kernels
+from tests.kernels.hinge_cases import HINGE_NATIVE, make_hinge, same
 from tests.kernels.native_build import SOURCES, TRAINING, build, needs_compiler, plant, use_training
 from tests.kernels.training_cases import NATIVE, TrainingCase, distance, make_training
 
@@ -75,6 +76,33 @@ FAULTS = {
     ),
 }  # fmt: skip
 
+HINGE_FAULTS = {
+    "neighbours are added first": (
+        "level_hinge.cpp", "x.part[i] += x.part[i + half];", "x.part[i] = x.part[2 * i] + x.part[2 * i + 1];",
+    ),
+    "the total has the iterate after the step": (
+        "level_hinge.cpp",
+        "total[s] = total[s] + a[s];",
+        "total[s] = total[s] + choose(learns, a[s] + splat_eight(states[s].step_size * y) * x, a[s]);",
+    ),
+    "the next row's first feature counts": ("level_hinge.cpp", "last_ + i < job.width)", "last_ + i <= job.width)"),
+    "the last rows are copied from one too early": (
+        "level_hinge.cpp", "features + (direct_ + t) * job_.width", "features + (direct_ + t - 1) * job_.width",
+    ),
+    "all in turn have the first's labels": (
+        "level_hinge.cpp", "job_.labels + r * job_.steps;", "job_.labels + first * job_.steps;",
+    ),
+    "a wide loss misses the labels": ("level_hinge.cpp", "state.loss += 1 - margin;", "state.loss += 1 - y * margin;"),
+    "the last eight are not learned": (
+        "level_hinge.cpp",
+        "add(last, keep(load_eight(x + last), mask));\n}\n",
+        "add(last, keep(splat_eight(0), mask));\n}\n",
+    ),
+    "replicates left over are left out": (
+        "level_hinge.cpp", "(job.replicates + together - 1) / together", "job.replicates / together",
+    ),
+}  # fmt: skip
+
 
 def _cases() -> Iterator[TrainingCase]:
     for batch in (1, 3, 70):
@@ -102,6 +130,13 @@ def _wrong(cases: list[tuple[TrainingCase, kernels.SGDResult]]) -> bool:
     return False
 
 
+def _hinge_wrong() -> bool:
+    cases = [make_hinge(width, 5, 60, width) for width in (1, 5, 8, 9, 24, 35)]
+    return any(
+        not same(case.run("native", threads), case.run("reference")) for case in cases for threads in (1, 2)
+    )
+
+
 @pytest.fixture(scope="module")
 def cases() -> list[tuple[TrainingCase, kernels.SGDResult]]:
     """With what the reference says."""
@@ -115,6 +150,7 @@ def test_a_fresh_build_is_right(
 ) -> None:
     use_training(build(SOURCES, tmp_path / "fresh.so", what=TRAINING), monkeypatch)
     assert not _wrong(cases)
+    assert not _hinge_wrong()
 
 
 @needs_compiler
@@ -129,3 +165,16 @@ def test_planted_faults_are_caught(
 ) -> None:
     use_training(build(plant(FAULTS[fault], tmp_path), tmp_path / "faulty.so", what=TRAINING), monkeypatch)
     assert _wrong(cases)
+
+
+@needs_compiler
+@pytest.mark.nightly
+@pytest.mark.skipif(not HINGE_NATIVE, reason="needs the extension")
+@pytest.mark.parametrize("fault", HINGE_FAULTS)
+def test_planted_faults_of_hinge_sgd_are_caught(
+    fault: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    use_training(
+        build(plant(HINGE_FAULTS[fault], tmp_path), tmp_path / "faulty.so", what=TRAINING), monkeypatch
+    )
+    assert _hinge_wrong()

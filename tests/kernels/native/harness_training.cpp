@@ -1,4 +1,5 @@
-// C entry point to training without Python, for builds that the tests make of their sources: float64, level baseline.
+// C entry points to training without Python, for builds that the tests make of their sources: float64, level baseline.
+#include "hinge.h"
 #include "training.h"
 
 extern "C" int parity_sgd(uint64_t key, uint64_t stream, const int64_t* sizes, double* W, double* b, double* a, double* c,
@@ -20,4 +21,13 @@ extern "C" int parity_logits(uint64_t key, uint64_t stream, const int64_t* sizes
   const parity::Forward<double> job{key, stream, start, stop, students, width, n, W, b, a, c, out};
   const parity::TrainingLevel& level = parity::training_level("baseline");
   return parity::run_team(threads, [&](const parity::Member& me) { level.forward64(job, me); }, [] { return false; }) ? 0 : 1;
+}
+
+extern "C" int parity_hinge_sgd(const int64_t* sizes, const double* features, const int8_t* labels,
+                                const double* step_size, double* weights, double* total, double* loss, int64_t* updates,
+                                int64_t threads) {
+  const auto [replicates, steps, width] = *reinterpret_cast<const int64_t(*)[3]>(sizes);
+  const parity::Hinge job{replicates, steps, width, features, labels, step_size, weights, total, loss, updates};
+  const parity::HingeRun run = parity::hinge_level("baseline");
+  return parity::run_team(threads, [&](const parity::Member& me) { run(job, me); }, [] { return false; }) ? 0 : 1;
 }
