@@ -5,12 +5,24 @@ import re
 from fractions import Fraction
 
 from sim.errors import SimError
+from theory import ranges
+from theory.errors import TheoryError
+from theory.ranges import MAX_VALUES, shown
 
-# Numbers of more digits than any dimension has are no numbers here: int() itself gives up beyond 4300 digits.
-_NUMBER = "[0-9]{1,18}"
-_RANGE = re.compile(rf"(?P<start>{_NUMBER})(\.\.(?P<stop>{_NUMBER})(:(?P<step>{_NUMBER}))?)?")
+__all__ = [
+    "MAX_VALUES",
+    "grid_value",
+    "parse_count",
+    "parse_list",
+    "parse_number",
+    "parse_range",
+    "parse_real",
+    "parse_whole",
+    "record_grid",
+    "shown",
+]
+
 _RATIONAL = re.compile(r"[+-]?([0-9]+/[0-9]+|([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]{1,3})?)", re.IGNORECASE)
-MAX_VALUES = 10_000
 
 
 def parse_range(text: str, name: str, default_step: int = 1) -> tuple[int, ...]:
@@ -24,25 +36,10 @@ def parse_range(text: str, name: str, default_step: int = 1) -> tuple[int, ...]:
     Raises:
         SimError: the text is not a range, is empty or reversed, or has more than 10,000 values.
     """
-    values: set[int] = set()
-    for part in text.split(","):
-        part = part.strip()
-        match = _RANGE.fullmatch(part)
-        if match is None:
-            raise SimError(
-                f"{name} {shown(text)} is not a range: give whole numbers as 50, 50..200, 50..200:10 or 50,100,200"
-            )
-        start, stop = int(match["start"]), int(match["stop"] or match["start"])
-        step = int(match["step"]) if match["step"] else default_step
-        if start > stop:
-            raise SimError(f"{name} {part!r} is reversed: write the smaller end first, {stop}..{start}")
-        if step < 1:
-            raise SimError(f"{name} {part!r} has step {step}: the step must be at least 1")
-        if (stop - start) // step >= MAX_VALUES:
-            raise SimError(f"{name} {part!r} has more than {MAX_VALUES} values: give a larger step")
-        values.update(range(start, stop + 1, step))
-        values.add(stop)
-    return tuple(sorted(values))
+    try:
+        return ranges.parse_range(text, name, default_step)
+    except TheoryError as error:
+        raise SimError(str(error)) from None
 
 
 def parse_number(text: str, name: str, allowed: str) -> Fraction:
@@ -113,11 +110,6 @@ def parse_list(text: str, name: str) -> tuple[str, ...]:
     if not all(values):
         raise SimError(f"{name} {text!r} has an empty entry: give values separated by single commas")
     return values
-
-
-def shown(text: str) -> str:
-    """A text for a message, in quotes; not all of a long one."""
-    return repr(text if len(text) <= 80 else f"{text[:80]}...")
 
 
 def record_grid(samples: int, resolution: int) -> tuple[int, ...]:

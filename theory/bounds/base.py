@@ -1,4 +1,4 @@
-"""What a bound is: a statement of some kind, assumptions to be checked, a reference, certified values.
+"""Bounds on the first step: the theorems about one unit after one step on B samples, behind one interface, `Bound`.
 
 A bound speaks about one *unit* of the student after its first step on B samples.  Success is the strict
 event `min_{i in S} |G_i| > max_{o not in S} |G_o|`.  delta_s is the probability of failure of a unit whose
@@ -7,86 +7,41 @@ is the same). `B_{1-delta}`, the number that is bounded, is the least B with suc
 delta.
 """
 
-import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING, final
+from typing import Any, ClassVar, final
 
 import flint
 
 from theory import errors
+from theory.bounds.parameters import (
+    BIAS,
+    DELTA,
+    LABEL,
+    TEACHER_ERROR,
+    K,
+    N,
+    Parameter,
+    Values,
+    check_dimension,
+    check_teacher_error,
+)
+from theory.bounds.theorem import Assumption, BoundValue, Evaluation, Theorem, safe_side
 from theory.enclosure import Enclosure, precision
 from theory.errors import Number, TheoryError
-from theory.targets import Target
+from theory.targets import EqualTeacher, LeakyTeacher, Parity, Target, leaky_error
 from theory.verdict import Kind
+from theory.walsh import threshold_count
 
-if TYPE_CHECKING:
-    import sympy
-
-Evaluation = tuple[flint.arb, dict[str, float]]
-"""A ball around a bound's value, and further certified numbers by name."""
+__all__ = ["Assumption", "Bound", "BoundValue", "Evaluation"]
 
 
-@dataclass(frozen=True)
-class Assumption:
-    """One assumption of a theorem, in words, and whether it holds for the given parameters."""
-
-    statement: str
-    holds: bool
-
-
-@dataclass(frozen=True)
-class BoundValue:
-    """A certified number of samples.
-
-    kind: UPPER or LOWER; value: a float on the safe side, infinite (upper) or 0 (lower) if the theorem says
-    nothing; enclosure: of the exact value of the theorem's expression; details: further certified numbers,
-    by name.
-    """
-
-    name: str
-    kind: Kind
-    value: float
-    enclosure: Enclosure
-    reference: str
-    assumptions: tuple[Assumption, ...]
-    details: Mapping[str, float] = field(default_factory=dict)
-
-    @property
-    def vacuous(self) -> bool:
-        """True iff the theorem says nothing about these parameters."""
-        return self.value == (math.inf if self.kind is Kind.UPPER else 0.0)
-
-
-class Bound(ABC):
+class Bound(Theorem):
     """A theorem on the number of samples of the first step; subclasses are final and carry one each."""
 
-    @property
-    @abstractmethod
-    def name(self) -> str:
-        """Short identifier, the key in the registry."""
-
-    @property
-    @abstractmethod
-    def kind(self) -> Kind:
-        """UPPER: that many samples suffice; LOWER: fewer do not."""
-
-    @property
-    @abstractmethod
-    def statement(self) -> str:
-        """The theorem in one sentence."""
-
-    @property
-    @abstractmethod
-    def reference(self) -> str:
-        """Where the argument comes from."""
-
-    @property
-    @abstractmethod
-    def formula(self) -> "sympy.Expr":
-        """The bound as a sympy expression in the field's symbols (`sympy.latex` prints it)."""
+    quantity: ClassVar[str] = "samples of the first step"
+    parameters: ClassVar[tuple[Parameter, ...]] = (N, K, DELTA, BIAS, LABEL, TEACHER_ERROR)
 
     @abstractmethod
     def assumptions(self, n: int, q: int, target: Target) -> tuple[Assumption, ...]:
@@ -124,5 +79,37 @@ class Bound(ABC):
         else:
             ball = flint.arb.pos_inf() if self.kind is Kind.UPPER else flint.arb(0)
         enclosure = Enclosure.of(ball)
-        value = enclosure.upper if self.kind is Kind.UPPER else max(0.0, enclosure.lower)
-        return BoundValue(self.name, self.kind, value, enclosure, self.reference, checked, details)
+        return BoundValue(
+            self.name, self.kind, safe_side(self.kind, enclosure), enclosure, self.reference, checked, details
+        )
+
+    # The same by the names of the registry's parameters.
+
+    def check(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values of all parameters; refuses n <= k, and an error of a teacher that does not err."""
+        values = super().check(given)
+        check_dimension(values)
+        check_teacher_error(given, values)
+        return values
+
+    @final
+    def conditions(self, values: Values) -> tuple[Assumption, ...]:
+        """Return the theorem's assumptions with their truth for these parameters."""
+        return self.assumptions(values["n"], threshold_count(values["n"], values["bias"]), target_of(values))
+
+    @final
+    def _value(self, values: Values) -> Evaluation:
+        q = threshold_count(values["n"], values["bias"])
+        return self._evaluate(values["n"], q, target_of(values), values["delta"])
+
+
+def target_of(values: Values) -> Target:
+    """Return the target that the parameters labels, k, n and c stand for."""
+    k = values["k"]
+    match values["labels"]:
+        case "parity":
+            return Parity(k)
+        case "equal":
+            return EqualTeacher((1,) * k, "logits")
+        case _:
+            return LeakyTeacher(k, leaky_error(values["n"], values["c"]), (1,) * k, "hard")

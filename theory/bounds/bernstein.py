@@ -4,11 +4,15 @@
 mean of Z_i over B samples.  Let mu_in = min_{i in S} |mu_i|, mu_out = |mu_o| for o not in S (all alike),
 Delta = mu_in - mu_out, v = E[F^2 T] and mu = max_i |mu_i|.
 
-**Theorem (B1).** If Delta > 0 and
+**Computed.** The right side below, from exact rational moments; the maximum over the 2^k sign patterns of the
+unit's weights on the support, so that it holds for every unit.
+
+**Guarantee.** Kind: upper.  Theorem (B1): if Delta > 0 and
 
     B >= (8 v + (4/3) (M + mu) Delta) / Delta^2 * ln((2n - k)/delta),
 
-then min_{i in S} |g_i| > max_{o not in S} |g_o| with probability >= 1 - delta.
+then min_{i in S} |g_i| > max_{o not in S} |g_o| with probability >= 1 - delta.  It holds for every larger B too.
+Not tight: by a factor of about 2 against exact marginals, 4 to 6 against the true number.
 
 **Proof.** Put theta = (mu_in + mu_out)/2.  Success is implied by: sign(mu_i) g_i > theta for the k
 coordinates of S, and g_o < theta and -g_o < theta for the n - k others.  The failure of any of these k + 2(n
@@ -16,20 +20,22 @@ coordinates of S, and g_o < theta and -g_o < theta for the n - k others.  The fa
 |mu_i| - theta >= Delta/2 and theta - |mu_o| = Delta/2.  Such a variable differs from its mean by at most M +
 mu and has variance at most E[Z_i^2] = v.  By Bernstein's inequality each has probability at most `exp(-B
 (Delta/2)^2 / (2 (v + (M + mu) Delta/6))) = exp(-B Delta^2 / (8 v + (4/3)(M + mu) Delta)) <= delta/(2n - k)`.
-The union bound ends the proof.  It holds for every larger B too.
+The union bound ends the proof.
 
-**Constants.** The design's form has M^2 tau_0 for v (equal for +-1 labels, larger otherwise) and
-ln(2n/delta); what is proved here is never larger.  For b = 0, delta = 0.1 and the parity: 8.26e3 (n = 50, k
-= 2), 1.61e9 (n = 200, k = 4), 2.01e11 (n = 100, k = 6).  Kind: upper; not tight (by a factor of about 4 to 6
-against exact marginals).
+**Assumptions.** Independent uniform samples; Delta > 0 for every sign pattern (otherwise no B suffices for such a
+unit, and the value is infinite).  The design's form has M^2 tau_0 for v (equal for +-1 labels, larger otherwise) and
+ln(2n/delta); what is proved here is never larger.
 
-**Worst case.** `samples` returns the maximum over the 2^k sign patterns of the unit's weights on the
-support, so it holds for every unit; it is infinite if some pattern has Delta <= 0, for then no B suffices
-for such a unit.
+**References.** Boucheron, Lugosi, Massart 2013, Corollary 2.11; the use of a Fourier gap for one large-batch step:
+Barak et al. 2022.
 
-**References.** Boucheron, Lugosi, Massart, *Concentration Inequalities*, Oxford 2013, Corollary 2.11; the
-use of a Fourier gap for one large-batch step: Barak et al., *Hidden progress in deep learning*, NeurIPS
-2022.
+**Arguments.** `samples(n, k, q, target, delta)`: dimension n > k, the target's k, threshold count q in -1..n, any
+`theory.targets.Target`, delta in (0, 1); or `evaluate(n=, k=, delta=, bias=, labels=, c=)`.
+
+**Returns.** `BoundValue`, a number of samples rounded up; infinite if an assumption fails.
+
+**Example.** For b = 0, delta = 0.1 and the parity: 8.26e3 (n = 50, k = 2), 1.61e9 (n = 200, k = 4), 2.01e11
+(n = 100, k = 6).
 
 >>> from theory.targets import Parity
 >>> from theory.walsh import threshold_count
@@ -41,6 +47,9 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, final
 
 from theory.bounds.base import Assumption, Bound, Evaluation
+from theory.bounds.parameters import Values
+from theory.bounds.references import BARAK, BOUCHERON, Source, Standing
+from theory.bounds.shapes import substituted
 from theory.enclosure import ball, lower, tight, upper
 from theory.gradient import FirstStepLaw, law_classes
 from theory.targets import Target
@@ -67,25 +76,11 @@ def margin_assumption(n: int, q: int, target: Target) -> Assumption:
 class Bernstein(Bound):
     """B1 for any target; see the module's docstring for statement and proof."""
 
-    @property
-    def name(self) -> str:
-        """Short identifier."""
-        return "B1"
-
-    @property
-    def kind(self) -> Kind:
-        """That many samples suffice."""
-        return Kind.UPPER
-
-    @property
-    def statement(self) -> str:
-        """The theorem in one sentence."""
-        return "B >= (8 v + (4/3)(M + mu) Delta)/Delta^2 ln((2n - k)/delta) samples suffice."
-
-    @property
-    def reference(self) -> str:
-        """Where the argument comes from."""
-        return "Bernstein's inequality (Boucheron, Lugosi, Massart 2013, Cor. 2.11) and a union bound"
+    name = "B1"
+    kind = Kind.UPPER
+    statement = "B >= (8 v + (4/3)(M + mu) Delta)/Delta^2 ln((2n - k)/delta) samples suffice."
+    reference = "Bernstein's inequality (Boucheron, Lugosi, Massart 2013, Cor. 2.11) and a union bound"
+    sources = (Source(BOUCHERON, "Corollary 2.11", Standing.READ), Source(BARAK, "", Standing.READ))
 
     @property
     def formula(self) -> "sympy.Expr":
@@ -94,6 +89,25 @@ class Bernstein(Bound):
 
         v, M, mu, gap, n, k, delta = symbols("v M mu Delta n k delta", positive=True)
         return (8 * v + Rational(4, 3) * (M + mu) * gap) / gap**2 * log((2 * n - k) / delta)
+
+    def shape(self, values: Values) -> "tuple[sympy.Expr, ...]":
+        """The parity at an unbiased unit, n odd: both ends of the spectrum's envelopes."""
+        from theory.bounds.shapes import parity_sides
+
+        return parity_sides(values, self._symbolic)
+
+    def _symbolic(self, inside: "sympy.Expr", outside: "sympy.Expr", values: Values) -> "sympy.Expr":
+        from theory.growth import symbol_n
+
+        given = {
+            "v": "1/2",
+            "M": 1,
+            "mu": inside,
+            "Delta": inside - outside,
+            "k": values["k"],
+            "n": symbol_n(),
+        }
+        return substituted(self.formula, given | {"delta": values["delta"]})
 
     def assumptions(self, n: int, q: int, target: Target) -> tuple[Assumption, ...]:
         """Delta > 0."""
@@ -109,71 +123,3 @@ class Bernstein(Bound):
 
 def _smallest_margin(n: int, q: int, target: Target) -> Fraction:
     return min(law.margin for law, _ in law_classes(n, q, target))
-
-
-@final
-class IntermediateTeacher(Bound):
-    """B1 for an intermediate teacher with equal degree-1 coefficients: logarithmic in n.
-
-    **Theorem.** Let n be odd, the unit unbiased (q = (n - 1)/2) and the labels F = sum_{i in S} s_i x_i.
-    Then
-
-        B >= (16 k + (8/3)(k + 1/2)) ln((2n - k)/delta)
-
-    samples find S with probability >= 1 - delta, for every unit.
-
-    **Proof.** The unit is 1/2 plus an odd function of x, and F is odd, so E[F T x_i] = 1/2 E[F x_i], which
-    is s_i/2 on S and 0 off S, and E[F^2 T] = 1/2 E[F^2] = k/2, because F x_i and F^2 are even functions.  So
-    Delta = mu = 1/2, v = k/2 and M = k in B1.
-
-    This is the separation: against the parity's own labels B2 grows like n^(k-1) for the same unit.
-    Kind: upper.  Source: the design's section 4b; an instance of B1.
-    """
-
-    @property
-    def name(self) -> str:
-        """Short identifier."""
-        return "B1-intermediate"
-
-    @property
-    def kind(self) -> Kind:
-        """That many samples suffice."""
-        return Kind.UPPER
-
-    @property
-    def statement(self) -> str:
-        """The theorem in one sentence."""
-        return (
-            "B >= (16k + (8/3)(k + 1/2)) ln((2n - k)/delta) samples of sum_i s_i x_i find S, n odd, bias 0."
-        )
-
-    @property
-    def reference(self) -> str:
-        """Where the argument comes from."""
-        return "B1 with the parity of odd and even functions"
-
-    @property
-    def formula(self) -> "sympy.Expr":
-        """The bound as a sympy expression."""
-        from sympy import Rational, log, symbols
-
-        n, k, delta = symbols("n k delta", positive=True)
-        return (16 * k + Rational(8, 3) * (k + Rational(1, 2))) * log((2 * n - k) / delta)
-
-    def assumptions(self, n: int, q: int, target: Target) -> tuple[Assumption, ...]:
-        """n odd, no bias, equal degree-1 coefficients and nothing else."""
-        walsh = target.walsh
-        linear = all(abs(c) == (mask.bit_count() == 1) for mask, c in enumerate(walsh))
-        same = len(target.components) == 1 and linear
-        return (
-            Assumption(
-                "n is odd and the unit is the majority (q = (n - 1)/2)", n % 2 == 1 and 2 * q == n - 1
-            ),
-            Assumption("the labels are sum_i s_i x_i over the support, s_i = +-1", same),
-        )
-
-    def _evaluate(self, n: int, q: int, target: Target, delta: Fraction) -> Evaluation:
-        k = target.k
-        factor = 16 * k + Fraction(8, 3) * (k + Fraction(1, 2))
-        value = tight(lambda: ball(factor) * ball((2 * n - k) / delta).log())
-        return value, {"slope_in_log_n": upper(factor)}

@@ -3,16 +3,8 @@
 **Problem.** As for B1: one unit, G_i the sum of Z_i = F T x_i over B samples, success min_S |G_i| > max_{not
 S} |G_o|.
 
-**Theorem (B1').** For every threshold t and every B,
-
-    P(failure) <= e(B, t) = sum_{i in S} P(|G_i| <= t) + (n - k) P(|G_o| > t),
-
-and B1' is the least B found with min_t e(B, t) <= delta.
-
-**Proof.** If no event on the right happens, |G_i| > t >= |G_o| for all i in S and o not in S.  Union bound.
-
-**What is computed.** The marginals are sums of B independent terms of a known finite law, so their tails are
-exact (`theory.tails`): e(B, t) is certified to relative 2^-24 and compared with delta from its upper end.
+**Computed.** The marginals are sums of B independent terms of a known finite law, so their tails are
+exact (`theory.tails`): e(B, t) below is certified to relative 2^-24 and compared with delta from its upper end.
 
 * *Which B is returned.* e is not known to be monotone in B.  The value is an integer B at which e(B, t) <=
   delta *certainly* holds for some t and every sign pattern, about 10^-3 (or 1) above a B where the search found
@@ -28,206 +20,66 @@ exact (`theory.tails`): e(B, t) is certified to relative 2^-24 and compared with
   place, with threshold c B and c optimised; it decreases in B, so value and `persistent` agree
   (`details["exact_tails"]` is 0).
 
-B1' <= B1: Bernstein's inequality bounds each tail from above, at t = B theta.
+**Guarantee.** Kind: upper.  Theorem (B1'): for every threshold t and every B,
 
-**Worst case.** The maximum over the 2^k sign patterns; infinite if some pattern has Delta <= 0.  Kind:
-upper; loses only the union bound, so it is close to the true B_{1-delta} for small delta.
+    P(failure) <= e(B, t) = sum_{i in S} P(|G_i| <= t) + (n - k) P(|G_o| > t),
 
-At b = 0, delta = 0.1, parity: 3861 (n = 50, k = 2), 8.19e8 (n = 200, k = 4), 1.072e11 (n = 100, k = 6),
+and B1' is the least B found with min_t e(B, t) <= delta, the maximum over the 2^k sign patterns.  It loses only the
+union bound, so it is close to the true B_{1-delta} for small delta.  B1' <= B1: Bernstein's inequality bounds each
+tail from above, at t = B theta.
+
+**Proof.** If no event on the right happens, |G_i| > t >= |G_o| for all i in S and o not in S.  Union bound.
+
+**Assumptions.** Independent uniform samples; Delta > 0 for every sign pattern, otherwise the value is infinite.
+
+**References.** Union bound with exact binomial-type tails: e.g. Langford 2005; Bahadur and Rao, *On deviations of
+the sample mean*, Ann. Math. Statist. 31 (1960).
+
+**Arguments.** `samples(n, k, q, target, delta)`: dimension n > k, the target's k, threshold count q in -1..n, any
+`theory.targets.Target`, delta in (0, 1); or `evaluate(n=, k=, delta=, bias=, labels=, c=)`.
+
+**Returns.** `BoundValue`, a number of samples rounded up; infinite if an assumption fails.
+
+**Example.** At b = 0, delta = 0.1, parity: 3861 (n = 50, k = 2), 8.19e8 (n = 200, k = 4), 1.072e11 (n = 100, k = 6),
 about half of B1.
 
-**References.** Union bound with exact binomial-type tails: e.g. Langford, *Tutorial on practical prediction
-theory for classification*, JMLR 6 (2005); Bahadur and Rao, *On deviations of the sample mean*, Ann. Math.
-Statist. 31 (1960).
+>>> from theory.targets import Parity
+>>> int(ExactMarginals().samples(50, 2, 24, Parity(2), Fraction(1, 10)).value)
+3861
 """
 
 import math
-from collections import Counter
-from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
 from typing import TYPE_CHECKING, final
 
 import flint
-from scipy.optimize import minimize_scalar
 
 from theory.bounds.base import Assumption, Bound, Evaluation
-from theory.bounds.bernstein import bernstein_factor, margin_assumption
-from theory.chernoff import Law, chernoff_rate, mirrored
-from theory.enclosure import ball, lower, precision, tight, upper
-from theory.gradient import FirstStepLaw, law_classes
-from theory.inversion import tilt_for
-from theory.tails import MAX_TOP, Lattice, LatticeSum
+from theory.bounds.bernstein import Bernstein, bernstein_factor, margin_assumption
+from theory.bounds.bretagnolle_huber import BretagnolleHuber
+from theory.bounds.parameters import Values
+from theory.bounds.references import LANGFORD, Source, Standing
+from theory.enclosure import lower, upper
+from theory.gradient import law_classes
+from theory.marginals import Marginals
 from theory.targets import Target
 from theory.verdict import Kind
 
 if TYPE_CHECKING:
     import sympy
 
-_BITS = 24
 _TOLERANCE = 2.0**-13
-_ROUGHEST = 100.0  # beyond, exact tails need too many frequencies each
-
-
-@dataclass(frozen=True)
-class Marginals:
-    """The marginal laws of one unit's coordinates, and the union bound e(B, t) on them.
-
-    law: any first-step law with positive margin and n > k.
-    """
-
-    law: FirstStepLaw
-
-    @cached_property
-    def inside(self) -> tuple[tuple[Law, int], ...]:
-        """Laws of the support's coordinates, turned so that their means are positive, with multiplicities."""
-        counts: Counter[tuple[tuple[Fraction, Fraction], ...]] = Counter()
-        for position, mean in enumerate(self.law.mean_in):
-            law = self.law.coordinate_law(position)
-            counts[tuple(sorted((law if mean > 0 else mirrored(law)).items()))] += 1
-        return tuple((dict(items), count) for items, count in counts.items())
-
-    @cached_property
-    def outside(self) -> tuple[Law, int]:
-        """Law of a coordinate off the support, and how many there are."""
-        return self.law.coordinate_law("out"), self.law.n - self.law.k
-
-    @cached_property
-    def on_lattice(self) -> bool:
-        """True iff all values lie on a lattice coarse enough for exact tails in milliseconds."""
-        return all(lattice.top <= MAX_TOP and lattice.roughness <= _ROUGHEST for lattice in self.lattices)
-
-    @cached_property
-    def lattices(self) -> tuple[Lattice, ...]:
-        """Lattices of the laws inside, then of the one outside."""
-        return (*(Lattice.of(law) for law, _ in self.inside), Lattice.of(self.outside[0]))
-
-    @property
-    def ends(self) -> tuple[float, float]:
-        """|mean| off the support and the least |mean| on it: thresholds per sample lie between them."""
-        return float(abs(self.law.mean_out)), float(min(abs(mean) for mean in self.law.mean_in))
-
-    def failure(self, B: int, threshold: Fraction, bits: int = _BITS) -> flint.arb:
-        """Return e(B, threshold) as a ball of relative width 2^-bits."""
-        with precision(bits + 32):
-            total = flint.arb(0)
-            (*inside, outside), count = self.lattices, self.outside[1]
-            for lattice, (_, multiplicity) in zip(inside, self.inside, strict=True):
-                total += multiplicity * LatticeSum(lattice, B).absolute_at_most(threshold, bits)
-            return total + count * LatticeSum(outside, B).absolute_above(threshold, bits)
-
-    def threshold(self, B: int, u: float) -> Fraction:
-        """Return a threshold near B (mu_out + u (mu_in - mu_out)), between two values of the sum."""
-        low, high = self.ends
-        span = self.lattices[-1].span
-        return (B * Fraction(low + u * (high - low)) // span) * span + span / 2
-
-    def height(self, B: int, u: float) -> float:
-        """Return log e(B, t) at the threshold of u, as a float."""
-        return _log(self.failure(B, self.threshold(B, u)))
-
-    def best_position(self, B: int, start: float = 0.5, width: float = 0.5) -> float:
-        """Return a u, within `width` of `start`, that nearly minimises e(B, .); any is valid, this one is good."""
-        bounds = max(0.01, start - width), min(0.99, start + width)
-        found = minimize_scalar(
-            lambda u: self.height(B, float(u)), bounds=bounds, method="bounded", options={"xatol": 0.004}
-        )
-        return float(found.x)
-
-    def chernoff_samples(self, delta: Fraction) -> tuple[float, Fraction]:
-        """Return (B, c): P(failure) <= delta for all B' >= B, by Chernoff's bound at c B', c optimised."""
-        low, high = self.ends
-
-        def at(u: float) -> Fraction:
-            return Fraction(low + u * (high - low))
-
-        found = minimize_scalar(
-            lambda u: math.log(self._chernoff_at(at(u), delta)), bounds=(0.02, 0.98), options={"xatol": 1e-4}
-        )
-        c = at(float(found.x))
-        return self._chernoff_at(c, delta), c
-
-    def _chernoff_at(self, c: Fraction, delta: Fraction) -> float:
-        terms = [(float(count), lower(chernoff_rate(mirrored(law), -c))) for law, count in self.inside]
-        law, count = self.outside
-        terms += [(float(count), lower(chernoff_rate(side, c))) for side in (law, mirrored(law))]
-        return _least_samples(terms, delta, 1.0)
-
-    def persistent_samples(self, start: int, threshold: Fraction, delta: Fraction) -> float:
-        """Return B >= start with P(failure) <= delta for all B' >= B, by the envelope of the docstring."""
-        c = threshold / start
-        terms = [_envelope(law, start, c, -1, count) for law, count in self.inside]
-        law, count = self.outside
-        terms += [_envelope(side, start, c, +1, count) for side in (law, mirrored(law))]
-        return _least_samples(terms, delta, float(start))
-
-
-def _envelope(law: Law, start: int, c: Fraction, side: int, count: int) -> tuple[float, float]:
-    """(A, I) with count * P(side * S >= side * c B) <= A exp(-B I) for all B >= start; side is 1 or -1."""
-    lattice = Lattice.of(law)
-    position = (c - lattice.offset) / lattice.span
-    if side * (position - (lattice.top if side > 0 else 0)) > 0:
-        return 0.0, math.inf
-    tilt = tilt_for(lattice.masses, position, start)
-    if side * (tilt - 1) <= 0:
-        return float(count), 0.0
-
-    def rate() -> flint.arb:
-        generating = sum((ball(p) * ball(tilt) ** m for m, p in lattice.masses), start=flint.arb(0))
-        return ball(position) * ball(tilt).log() - generating.log()
-
-    highest = LatticeSum(law, start).concentration(tilt)
-    prefactor = count * highest / (1 - ball(tilt ** (-side)))
-    return upper(prefactor), max(0.0, lower(tight(rate, bits=40)))
-
-
-def _least_samples(terms: list[tuple[float, float]], delta: Fraction, start: float) -> float:
-    """A B >= start with sum A exp(-B I) <= delta from there on, on the safe side; infinite if none."""
-    level = lower(delta) * (1 - 1e-9)
-    if any(rate <= 0 and factor > 0 for factor, rate in terms):
-        return math.inf
-
-    def holds(B: float) -> bool:
-        return math.fsum(factor * math.exp(-B * rate) for factor, rate in terms if factor) <= level
-
-    if holds(start):
-        return start
-    low, high = start, 2 * start
-    while not holds(high):
-        low, high = high, 2 * high
-    while high - low > 1e-7 * high:
-        middle = (low + high) / 2
-        low, high = (low, middle) if holds(middle) else (middle, high)
-    return high
-
-
-def _log(value: flint.arb) -> float:
-    return float(value.mid().log()) if value.mid() > 0 else -math.inf
 
 
 @final
 class ExactMarginals(Bound):
     """B1'; see the module's docstring for statement and proof."""
 
-    @property
-    def name(self) -> str:
-        """Short identifier."""
-        return "B1'"
-
-    @property
-    def kind(self) -> Kind:
-        """That many samples suffice."""
-        return Kind.UPPER
-
-    @property
-    def statement(self) -> str:
-        """The theorem in one sentence."""
-        return "P(failure) <= delta at this B, as min_t k P(|G_in| <= t) + (n - k) P(|G_out| > t) <= delta."
-
-    @property
-    def reference(self) -> str:
-        """Where the argument comes from."""
-        return "union bound over exact marginal tails"
+    name = "B1'"
+    kind = Kind.UPPER
+    statement = "P(failure) <= delta at this B, as min_t k P(|G_in| <= t) + (n - k) P(|G_out| > t) <= delta."
+    reference = "union bound over exact marginal tails"
+    sources = (Source(LANGFORD, "", Standing.READ),)
 
     @property
     def formula(self) -> "sympy.Expr":
@@ -237,6 +89,10 @@ class ExactMarginals(Bound):
         B, t, n, k = symbols("B t n k", positive=True)
         inside, outside = Function("P_in")(B, t), Function("P_out")(B, t)
         return k * inside + (n - k) * outside
+
+    def shape(self, values: Values) -> "tuple[sympy.Expr, ...]":
+        """B2 <= B1' <= B1: a squeeze, as the root itself has no closed form."""
+        return BretagnolleHuber().shape(values) + Bernstein().shape(values)
 
     def assumptions(self, n: int, q: int, target: Target) -> tuple[Assumption, ...]:
         """Delta > 0."""
