@@ -84,9 +84,21 @@ class Cell(ABC):
             raise SimError(f"cell {canonical_json(spec)} cannot be read: {reason}") from error
 
 
+class StepCell(Cell):
+    """A cell whose students take a first step on one batch.
+
+    Attributes:
+        q: a unit is active iff at most q of its w_i x_i are −1 (all that matters of the bias).
+        schedule: what supervises the first step.
+    """
+
+    q: int
+    schedule: Schedule
+
+
 @final
 @dataclass(frozen=True)
-class FirstStepCell(Cell):
+class FirstStepCell(StepCell):
     """A cell of the first-step protocol.
 
     Attributes:

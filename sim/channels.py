@@ -43,6 +43,11 @@ class Channels:
         scale = lcm(*(m.denominator for m in self.magnitudes))
         return tuple(int(m * scale) for m in self.magnitudes)
 
+    @property
+    def unit(self) -> Fraction:
+        """The factor of `gradient`: it gives `unit` times the sums Σ label T x."""
+        return Fraction(1 if len(self.weights) == 1 else self.weights[0]) / self.magnitudes[0]
+
     def gradient(self, sums: Int64[Tensor, "P R C m n"]) -> npt.NDArray[Any]:
         """Exact gradients up to one positive factor: Σ_c weight_c · sums_c.
 

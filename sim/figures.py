@@ -14,6 +14,7 @@ from matplotlib.ft2font import FT2Font
 
 from sim.files import refuse_figure, whole
 from sim.summary import CellSummary, GridSummary, number
+from theory.intervals import Crossing
 
 # Okabe and Ito's palette: told apart with every kind of colour vision. Markers differ too.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -52,9 +53,19 @@ def draw_samples(axes: Axes, cells: Sequence[CellSummary], growth: dict[str, str
         _draw_bounds(axes, group, colour)
         text = f"{label}: {growth[label]}" if label in growth else label
         _draw_points(axes, group, colour, marker, text, shift=1 + 0.012 * (index - (len(labels) - 1) / 2))
+    finish_axes(axes, sorted({cell.cell.n for cell in cells}), "growth of the samples for 50 %")
+
+
+def finish_axes(axes: Axes, ticks: Sequence[int], title: str | None) -> None:
+    """Logarithmic axes with ticks at the n that are there, and the legend under a title.
+
+    Args:
+        axes: with everything drawn on them.
+        ticks: the n, increasing; may be empty.
+        title: of the legend.
+    """
     axes.set_xscale("log")
     axes.set_yscale("log")
-    ticks = sorted({cell.cell.n for cell in cells})
     if ticks:
         axes.set_xlim(ticks[0] / 1.15, ticks[-1] * 1.15)
         axes.set_xticks(ticks, [str(n) for n in ticks])
@@ -62,7 +73,7 @@ def draw_samples(axes: Axes, cells: Sequence[CellSummary], growth: dict[str, str
     axes.set_xlabel("n")
     axes.grid(True, which="major", linewidth=0.4, alpha=0.5)
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(fontsize=8, framealpha=0.9, title="growth of the samples for 50 %", title_fontsize=8)
+        axes.legend(fontsize=8, framealpha=0.9, title=title, title_fontsize=8)
     else:
         axes.text(
             0.5, 0.5, "this success was not reached", transform=axes.transAxes, ha="center", va="center"
@@ -79,26 +90,45 @@ def _draw_bounds(axes: Axes, group: Sequence[CellSummary], colour: str) -> None:
             (number(b["samples"]) for b in cell.theory["bounds"] if b["kind"] == "upper"), default=math.inf
         )
         rows.append((cell.cell.n, lower, upper, number(cell.theory["prediction"]["high"])))
-    band = [row for row in rows if row[1] > 0 and math.isfinite(row[2])]
-    if band:
-        ns, low, high, _ = zip(*band, strict=True)
-        axes.fill_between(ns, low, high, color=colour, alpha=0.15, linewidth=0)
+    draw_band(axes, [row[:3] for row in rows], colour)
     line = [row for row in rows if 0 < row[3] < math.inf]
     if line:
         axes.plot([r[0] for r in line], [r[3] for r in line], color=colour, linewidth=1, linestyle="--")
 
 
+def draw_band(axes: Axes, rows: Sequence[tuple[int, float, float]], colour: str) -> None:
+    """The space between bounds, from rows (n, lower, upper); rows that lack one are left out."""
+    band = [row for row in rows if row[1] > 0 and math.isfinite(row[2])]
+    if band:
+        ns, low, high = zip(*band, strict=True)
+        axes.fill_between(ns, low, high, color=colour, alpha=0.15, linewidth=0)
+
+
 def _draw_points(
     axes: Axes, group: Sequence[CellSummary], colour: str, marker: str, text: str, shift: float
 ) -> None:
+    measured = [(c.cell.n, crossing) for c in group if (crossing := c.crossing(c.high)) is not None]
+    draw_crossings(axes, measured, colour, marker, text, shift)
+
+
+def draw_crossings(
+    axes: Axes, measured: Sequence[tuple[int, Crossing]], colour: str, marker: str, text: str, shift: float
+) -> None:
+    """Points (n, samples) with intervals, an arrow where an interval has no upper end; those not reached are left out.
+
+    Args:
+        axes: where to draw.
+        measured: n with its crossing.
+        colour, marker, text: of the points, and for the legend.
+        shift: a factor of n, so that schedules stand side by side.
+    """
     points, lows, highs, ns, open_ended = [], [], [], [], []
-    for cell in group:
-        crossing = cell.crossing(cell.high)
-        if crossing is None or crossing.estimate is None:
+    for n, crossing in measured:
+        if crossing.estimate is None:
             continue
         low = crossing.interval.lower if crossing.interval.lower > 0 else crossing.estimate
         high = crossing.interval.upper if math.isfinite(crossing.interval.upper) else crossing.estimate
-        ns.append(cell.cell.n * shift)
+        ns.append(n * shift)
         points.append(crossing.estimate)
         lows.append(max(0.0, crossing.estimate - low))
         highs.append(max(0.0, high - crossing.estimate))

@@ -54,6 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
         description="Run a grid: the product of all values given.\n\n"
         "Ranges: 50..200 (default step 50 for --n, 1 otherwise), 50..200:10, 50,100,200; both ends are included.\n"
         "Protocol first-step: one large-batch step of single neurons, held against theory.\n"
+        "Protocol two-stage: such a step, then output weights trained online; samples in total to a loss.\n"
         "Protocol online: networks trained one step a sample, by the parity itself or by a trained teacher.\n\n"
         f"{SCHEDULE_HELP}\n\n"
         "Checkpoints and states of protocol online are kept beside the store (grid.sqlite: grid.artifacts/), so that\n"
@@ -61,6 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _add_grid(run)
     _add_first_step(run)
+    _add_two_stage(run)
     _add_online(run)
     how = run.add_argument_group("how it is run; none of these changes a result")
     how.add_argument("--workers", type=int, help="worker processes (default: one a processor)")
@@ -76,14 +78,18 @@ def build_parser() -> argparse.ArgumentParser:
 def _add_grid(run: argparse.ArgumentParser) -> None:
     """Options of every protocol. None stands for what was not given: defaults differ."""
     what = run.add_argument_group("what is run, in every protocol")
-    what.add_argument("--protocol", default=verbs.DEFAULT_PROTOCOL, help="first-step (default) or online")
-    what.add_argument("--n", help="dimensions (default 50..200; online 50)")
+    what.add_argument(
+        "--protocol", default=verbs.DEFAULT_PROTOCOL, help="first-step (default), two-stage or online"
+    )
+    what.add_argument("--n", help="dimensions (default 50..200; two-stage 51..201; online 50)")
     what.add_argument("--k", help="support sizes (default 2,4; online 4)")
     what.add_argument(
         "--schedule",
         help=f"some of {','.join(SCHEDULES)}; online: see above (default cross-entropy,one-shot,progressive)",
     )
-    what.add_argument("--replicates", type=int, help="students of each cell (default 64; online 6)")
+    what.add_argument(
+        "--replicates", type=int, help="students of each cell (default 64; two-stage 128; online 6)"
+    )
     what.add_argument("--seed", help="seed (default 0); online: seeds, such as 0,1,2")
     what.add_argument(
         "--teacher-width",
@@ -92,7 +98,7 @@ def _add_grid(run: argparse.ArgumentParser) -> None:
 
 
 def _add_first_step(run: argparse.ArgumentParser) -> None:
-    what = run.add_argument_group("protocol first-step only")
+    what = run.add_argument_group("protocols first-step and two-stage")
     what.add_argument("--labels", help=f"{' or '.join(LABELS)} (default: one-shot hard, progressive logits)")
     what.add_argument("--teacher", help=f"intermediate teacher: {', '.join(TEACHERS)} (default equal)")
     what.add_argument(
@@ -100,15 +106,40 @@ def _add_first_step(run: argparse.ArgumentParser) -> None:
         help="one-shot teacher errs with probability n^-c: exponents c, or inf (default k/2)",
     )
     what.add_argument("--degree", type=int, help="degree of the low-degree curriculum (default 1)")
-    what.add_argument("--bias", help="bias of the neurons, or best: the one with the largest gap (default 0)")
+    what.add_argument(
+        "--bias",
+        help="first-step only: bias of the neurons, or best: the one with the largest gap (default 0)",
+    )
     what.add_argument("--delta", type=float, help="failure probability of the bounds (default 0.1)")
-    what.add_argument("--samples", help="horizon of every cell, such as 1e6 (default: what the bounds ask)")
+    what.add_argument(
+        "--samples", help="horizon of every first step, such as 1e6 (default: what the bounds ask)"
+    )
     what.add_argument("--resolution", type=int, help="recorded sample counts per doubling (default 2)")
 
 
+def _add_two_stage(run: argparse.ArgumentParser) -> None:
+    what = run.add_argument_group("protocol two-stage only")
+    what.add_argument("--loss", help="hinge losses, and errors, that are to be reached (default 0.1,0.01)")
+    what.add_argument(
+        "--student",
+        help="signed (default): the first layer is the sign of its step; biases: it is the step itself, with random "
+        "biases",
+    )
+    what.add_argument(
+        "--dead-zone",
+        help="signed students: gradients up to this size count as 0 (default: half-way between the exact means)",
+    )
+    what.add_argument(
+        "--second", help="horizon of the second stage, such as 1e6 (default: what the bounds ask)"
+    )
+
+
 def _add_online(run: argparse.ArgumentParser) -> None:
-    what = run.add_argument_group("protocol online only")
-    what.add_argument("--width", help="widths of the students (default 100)")
+    what = run.add_argument_group("protocol online only, but for --width")
+    what.add_argument(
+        "--width",
+        help="widths of the students (default 100); two-stage: neurons of a student with biases (default 64)",
+    )
     what.add_argument("--lr", help=f"learning rates of the students: {RATE_HELP} (default 0.01)")
     what.add_argument("--teacher-lr", help="learning rates of the teachers, the same way (default 0.01)")
     what.add_argument(

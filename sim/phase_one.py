@@ -11,17 +11,17 @@ import numpy.typing as npt
 
 import kernels
 from sim import streams
-from sim.cell import FirstStepCell
+from sim.cell import Cell, StepCell
 from sim.errors import SimError
 from sim.schedule import Progressive
 from theory.targets import Target
 from theory.teacher import PhaseOneTeacher
 
-CHUNK = 1 << 17
+CHUNK = 1 << 15
 """Samples handled at once."""
 
 
-def draw_teacher(cell: FirstStepCell, schedule: Progressive, replicate: int) -> PhaseOneTeacher:
+def draw_teacher(cell: Cell, schedule: Progressive, replicate: int) -> PhaseOneTeacher:
     """The teacher of one replicate, from its named streams."""
     pairs = schedule.teacher_width // 2
     signs = kernels.draw_signs(streams.key(cell.id, "teacher weights"), replicate, pairs * cell.n)
@@ -40,7 +40,12 @@ def projected_target(schedule: Progressive, teacher: PhaseOneTeacher) -> Target:
 
 
 def gradients(
-    cell: FirstStepCell, schedule: Progressive, teacher: PhaseOneTeacher, replicate: int, grid: Sequence[int]
+    cell: StepCell,
+    schedule: Progressive,
+    teacher: PhaseOneTeacher,
+    replicate: int,
+    grid: Sequence[int],
+    units: int = 1,
 ) -> npt.NDArray[np.int64]:
     """Gradient sums of one student on the teacher's labels, leakage included.
 
@@ -50,9 +55,10 @@ def gradients(
         teacher: the replicate's teacher.
         replicate: the replicate's number.
         grid: increasing sample counts at which sums are returned.
+        units: m, units of the student.
 
     Returns:
-        int64 [P, n]: Σ_{b < B} label_b T(x_b) x_b at each B of the grid, exactly.
+        int64 [P, m, n]: Σ_{b < B} label_b T(x_b) x_b of each unit at each B of the grid, exactly.
 
     Raises:
         SimError: the sums could leave 64 bits.
@@ -62,24 +68,28 @@ def gradients(
             f"samples {grid[-1]} are too many for exact sums of this teacher: give fewer than "
             f"{(1 << 63) // teacher.integer_bound}"
         )
-    weights = kernels.draw_signs(streams.key(cell.id, "initialisation"), replicate, cell.n).numpy()
+    weights = kernels.draw_signs(streams.key(cell.id, "initialisation"), replicate, units * cell.n).numpy()
+    columns = weights.reshape(units, cell.n).T.astype(np.float32)
     key = streams.key(cell.id, "data")
     label = teacher.integer_logits if schedule.labels == "logits" else teacher.hard_labels
-    total = np.zeros(cell.n, dtype=np.int64)
-    sums = np.empty((len(grid), cell.n), dtype=np.int64)
+    # Below 2^53 sums of integers are exact in float64 too, whose products are much faster.
+    largest = CHUNK * (teacher.integer_bound if schedule.labels == "logits" else 1)
+    kind = np.dtype(np.float64 if largest < 1 << 53 else np.int64)
+    total = np.zeros((units, cell.n), dtype=np.int64)
+    sums = np.empty((len(grid), units, cell.n), dtype=np.int64)
     p = 0
     for first in range(0, grid[-1], CHUNK):
         last = min(first + CHUNK, grid[-1])
         inputs = kernels.draw_inputs(key, replicate, cell.n, first, last).numpy()
         # Active iff at most q of the w_i x_i are −1, that is <w, x> >= n − 2q; float32 is exact here.
-        active = inputs.astype(np.float32) @ weights.astype(np.float32) >= cell.n - 2 * cell.q
-        labels = np.where(active, label(inputs), 0).astype(np.int64)
+        active = inputs.astype(np.float32) @ columns >= cell.n - 2 * cell.q
+        labels = np.where(active.T, label(inputs), 0).astype(kind)
+        values = inputs.astype(kind)
         start = first
         while start < last:
             stop = min(last, grid[p])
-            total += labels[start - first : stop - first] @ inputs[start - first : stop - first].astype(
-                np.int64
-            )
+            part = slice(start - first, stop - first)
+            total += (labels[:, part] @ values[part]).astype(np.int64)
             start = stop
             if stop == grid[p]:
                 sums[p] = total
@@ -87,8 +97,9 @@ def gradients(
     return sums
 
 
-def seconds_per_sample(cell: FirstStepCell, schedule: Progressive) -> float:
+def seconds_per_sample(cell: StepCell, schedule: Progressive, units: int = 1) -> float:
     """Expected seconds of one sample on one thread; for plans only."""
-    return (
+    labels = (
         2e-8 + 1.5e-9 * cell.n + cell.n * schedule.teacher_width / 2 * 3e-11 + schedule.teacher_width * 1e-9
     )
+    return labels + (units - 1) * (4e-9 + 1e-10 * cell.n)

@@ -15,11 +15,13 @@ import numpy as np
 from sim import phase_one
 from sim.cell import MAX_SAMPLES, FirstStepCell
 from sim.errors import SimError
-from sim.options import PHASE_ONE_SAMPLES, GridOptions
+from sim.gradients import initial_weights
+from sim.options import GridOptions
 from sim.protocol.base import Json
-from sim.protocol.first_step import FirstStep, initial_weights
+from sim.protocol.first_step import FirstStep
 from sim.schedule import CrossEntropy, LowDegreeCurriculum, OneShot, Progressive, Schedule
-from theory.bounds import REGISTRY
+from sim.step_options import PHASE_ONE_SAMPLES
+from theory.bounds import FIRST_STEP
 from theory.gradient import FirstStepLaw
 from theory.plateau import LeakyStep
 from theory.prediction import GaussianStep, Prediction
@@ -112,13 +114,13 @@ def theory_of(cell: FirstStepCell, delta: float, replicates: int) -> Json:
 
 @functools.lru_cache(maxsize=1024)
 def _bound(name: str, n: int, q: int, target: Target, delta: float) -> Any:
-    return REGISTRY[name]().samples(n, target.k, q, target, Fraction(delta))
+    return FIRST_STEP[name]().samples(n, target.k, q, target, Fraction(delta))
 
 
 def _bounds(cell: FirstStepCell, target: Target, delta: float) -> list[Json]:
     """All bounds that say something about this cell."""
     result = []
-    for name, factory in REGISTRY.items():
+    for name, factory in FIRST_STEP.items():
         value = _bound(name, cell.n, cell.q, target, delta)
         if value.vacuous or (name == "B2-leaky" and not isinstance(cell.schedule, OneShot)):
             continue
@@ -169,7 +171,7 @@ def _student(
     cell: FirstStepCell, schedule: Progressive, replicate: int
 ) -> tuple[Callable[[float], float], float]:
     """Predicted success of one replicate, its own teacher and weights: as a function of B, and in the limit."""
-    weights = tuple(int(w) for w in initial_weights(cell, replicate))
+    weights = tuple(int(w) for w in initial_weights(cell, replicate)[0])
     teacher = phase_one.draw_teacher(cell, schedule, replicate)
     if schedule.teacher == "phase-1":
         step = LeakyStep.of(teacher, weights, cell.q)

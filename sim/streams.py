@@ -20,6 +20,8 @@ NAMES = (
     "student data",
     "evaluation",
     "probe",
+    "student biases",
+    "second stage",
 )
 
 

@@ -109,21 +109,7 @@ class CellSummary:
 
     def _against(self, bound: dict[str, Any]) -> Judgement | None:
         assert self.curve is not None
-        value = number(bound["samples"])
-        kind = Kind(bound["kind"])
-        if kind is Kind.UPPER:
-            if value > self.cell.samples:
-                return None  # Beyond the horizon: nothing was measured that could speak about it.
-            value = float(min(B for B in self.curve.grid if value <= B))  # measured at records only
-        refuting = judge(self.curve.crossing(self.high, ALPHA_CONTRADICTED).interval, value, kind)
-        if refuting.verdict is Verdict.CONTRADICTED:
-            return refuting
-        level = 2 * self.high - 1 if kind is Kind.UPPER else self.high  # 1 − 2δ or 1 − δ
-        supporting = judge(self.curve.crossing(level, ALPHA_SUPPORTED).interval, value, kind)
-        # Only the stricter interval may contradict.
-        if supporting.verdict is Verdict.CONTRADICTED:
-            return Judgement(Verdict.UNDECIDED, supporting.reason, supporting.alpha)
-        return supporting
+        return judge_bound(self.curve, self.high, number(bound["samples"]), Kind(bound["kind"]))
 
     def _against_plateau(self, plateau: dict[str, Any]) -> Judgement:
         """The measured success at the horizon against the predicted one for these very students."""
@@ -323,6 +309,33 @@ def _linear_slope(samples: dict[int, float]) -> float:
     least = min(samples)
     weights = slope_weights([math.log(n) for n in samples])
     return float(weights @ np.array([samples[least] * n / least for n in samples]))
+
+
+def judge_bound(curve: SuccessCurve, probability: float, value: float, kind: Kind) -> Judgement | None:
+    """The samples at which a curve reaches a probability, against a bound of them.
+
+    Args:
+        curve: success on a grid up to the horizon.
+        probability: 1 − δ, of which the bound speaks.
+        value: the bound.
+        kind: upper or lower.
+
+    Returns:
+        None where the bound is beyond the horizon: nothing was measured that could speak about it.
+    """
+    if kind is Kind.UPPER:
+        if value > curve.grid[-1]:
+            return None
+        value = float(min(B for B in curve.grid if value <= B))  # measured at records only
+    refuting = judge(curve.crossing(probability, ALPHA_CONTRADICTED).interval, value, kind)
+    if refuting.verdict is Verdict.CONTRADICTED:
+        return refuting
+    level = 2 * probability - 1 if kind is Kind.UPPER else probability  # 1 − 2δ or 1 − δ
+    supporting = judge(curve.crossing(level, ALPHA_SUPPORTED).interval, value, kind)
+    # Only the stricter interval may contradict.
+    if supporting.verdict is Verdict.CONTRADICTED:
+        return Judgement(Verdict.UNDECIDED, supporting.reason, supporting.alpha)
+    return supporting
 
 
 def number(value: float | str | None) -> float:

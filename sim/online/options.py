@@ -10,10 +10,10 @@ from sim.course import StudentSpec
 from sim.errors import SimError
 from sim.online.cell import NAME, VERSION, StudentCell, TeacherCell, check_device, segment_of
 from sim.online.grammar import HEATED, SPACED, TAUGHT, parse_schedule, schedule_name
-from sim.options import MAX_REPLICATES
 from sim.protocol.base import Json, Options, Wanted
 from sim.ranges import parse_count, parse_list, parse_range, parse_real
 from sim.rates import RateSchedule
+from sim.step_options import MAX_REPLICATES
 from sim.supervision import CrossEntropy, Supervision
 from sim.supervisions import Progressive, TillSaturate, TwoShot
 from sim.teacher_spec import TeacherSpec

@@ -10,19 +10,16 @@ Replicates are independent: nothing is shared between their streams, so binomial
 import argparse
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
 from typing import Any, ClassVar, final
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from jaxtyping import Int8
-from torch import Tensor
 
-import kernels
-from sim import phase_one, streams
+from sim import gradients, phase_one, streams
 from sim.cell import Cell, FirstStepCell, canonical_json
 from sim.channels import Channels, channels_of
+from sim.gradients import GradientSums
 from sim.protocol.base import Json, Means, Options, Part, Payload, Progress, Protocol, Summary
 from sim.ranges import record_grid
 from sim.schedule import Progressive, schedule_from_spec
@@ -30,9 +27,6 @@ from sim.store import Store, StoredCell
 
 CALL_SECONDS = 1.0
 """A call of the kernel aims at this length, so that progress is seen and interrupts are heard."""
-
-SECONDS_PER_SAMPLE = (0.6e-9, 7.0e-12)
-"""Cost of a sample for one neuron: constant, and per coordinate; for the plan and the progress display only."""
 
 
 @final
@@ -75,21 +69,28 @@ class FirstStep(Protocol):
         """Records of one cell by replicate."""
         torch.set_num_threads(threads)
         grid = record_grid(cell.samples, cell.resolution)
-        target = cell.schedule.target(cell.n, cell.k)
+        schedule = cell.schedule
+        target = schedule.target(cell.n, cell.k)
         if target is not None:
-            return self._by_kernel(cell, replicates, grid, channels_of(target), threads, progress)
-        assert isinstance(cell.schedule, Progressive)
-        records: dict[int, Payload] = {}
-        for done, replicate in enumerate(replicates):
-            teacher = phase_one.draw_teacher(cell, cell.schedule, replicate)
-            if cell.schedule.teacher == "phase-1":
-                sums = phase_one.gradients(cell, cell.schedule, teacher, replicate, grid)
-                records[replicate] = _record(streams.draw_support(cell.id, cell.n, cell.k), sums, sums)
-            else:
-                channels = channels_of(phase_one.projected_target(cell.schedule, teacher))
-                records |= self._by_kernel(cell, [replicate], grid, channels, threads, lambda share: None)
-            progress((done + 1) / len(replicates))
-        return records
+            sums = self._by_kernel(cell, replicates, grid, channels_of(target), threads, progress)
+        else:
+            assert isinstance(schedule, Progressive)
+
+            def one(replicate: int) -> GradientSums:
+                if schedule.teacher == "phase-1":
+                    return gradients.leaky_sums(cell, schedule, replicate, grid)
+                teacher = phase_one.draw_teacher(cell, schedule, replicate)
+                channels = channels_of(phase_one.projected_target(schedule, teacher))
+                return self._by_kernel(cell, [replicate], grid, channels, threads, lambda share: None)[
+                    replicate
+                ]
+
+            sums = gradients.teacher_by_teacher(replicates, one, progress)
+        support = streams.draw_support(cell.id, cell.n, cell.k)
+        return {
+            replicate: _record(support, of_one.values[:, 0], of_one.counts)
+            for replicate, of_one in sums.items()
+        }
 
     def check(self, parts: Sequence[Part]) -> None:
         """All can be run anywhere."""
@@ -147,39 +148,17 @@ class FirstStep(Protocol):
         channels: Channels,
         threads: int,
         progress: Progress,
-    ) -> dict[int, Payload]:
-        support = streams.draw_support(cell.id, cell.n, cell.k)
-        recorded = frozenset(grid)
-        weights = torch.stack([initial_weights(cell, r) for r in replicates]).unsqueeze(1)
-        q = torch.full((len(replicates), 1), cell.q)
-        kept: list[Tensor] = []
-        before: Tensor | int = 0
-        start = 0
-        for points in _calls(grid, _seconds(cell) / cell.samples * len(replicates) / threads):
-            sums = (
-                before
-                + kernels.first_step(
-                    streams.key(cell.id, "data"),
-                    torch.tensor(replicates),
-                    weights,
-                    q,
-                    torch.tensor(support),
-                    channels.tables,
-                    records=torch.tensor(points),
-                    start=start,
-                    mixture=channels.mixture,
-                    threads=threads,
-                ).sums
-            )
-            before, start = sums[-1], points[-1]
-            kept.append(sums[[p for p, point in enumerate(points) if point in recorded]])
-            progress(start / grid[-1])
-        counts = torch.cat(kept)
-        gradients = channels.gradient(counts)
-        return {
-            replicate: _record(support, gradients[:, r, 0], counts[:, r].contiguous().numpy())
-            for r, replicate in enumerate(replicates)
-        }
+    ) -> dict[int, GradientSums]:
+        seconds = _seconds(cell) / cell.samples * len(replicates) / threads
+        return gradients.kernel_sums(
+            cell,
+            replicates,
+            grid,
+            channels,
+            threads=threads,
+            call_samples=max(1, int(CALL_SECONDS / seconds)),
+            progress=progress,
+        )
 
 
 def first_step_cell(cell: Cell) -> FirstStepCell:
@@ -191,16 +170,8 @@ def first_step_cell(cell: Cell) -> FirstStepCell:
 
 def _seconds(cell: FirstStepCell) -> float:
     """Expected seconds of one replicate on one thread."""
-    schedule = cell.schedule
-    if isinstance(schedule, Progressive) and schedule.teacher == "phase-1":
-        return cell.samples * phase_one.seconds_per_sample(cell, schedule)
-    constant, slope = SECONDS_PER_SAMPLE
-    return 2e-4 + cell.samples * (constant + slope * cell.n)
-
-
-def initial_weights(cell: Cell, replicate: int) -> Int8[Tensor, " n"]:
-    """The ±1 weights of a replicate's neuron."""
-    return kernels.draw_signs(streams.key(cell.id, "initialisation"), replicate, cell.n)
+    leaky = isinstance(cell.schedule, Progressive) and cell.schedule.teacher == "phase-1"
+    return (0.0 if leaky else 2e-4) + cell.samples * gradients.seconds_per_sample(cell)
 
 
 def succeeds(gradients: npt.NDArray[Any], support: Sequence[int]) -> npt.NDArray[np.bool_]:
@@ -226,19 +197,3 @@ def _record(support: Sequence[int], gradients: npt.NDArray[Any], counts: npt.NDA
     success = "".join("1" if s else "0" for s in succeeds(gradients, support))
     digest = hashlib.sha256(np.ascontiguousarray(counts, dtype="<i8").tobytes()).hexdigest()
     return {"success": success, "digest": digest[:32]}
-
-
-def _calls(grid: Sequence[int], seconds_per_sample: float) -> list[list[int]]:
-    """Group the grid's points into calls of about `CALL_SECONDS`, splitting long gaps at further points."""
-    limit = max(1, int(CALL_SECONDS / seconds_per_sample))
-    points: list[int] = []
-    for before, after in pairwise((0, *grid)):
-        points += [*range(before + limit, after, limit), after]
-    calls: list[list[int]] = [[]]
-    start = 0
-    for point in points:
-        if calls[-1] and point - start > limit:
-            start = calls[-1][-1]
-            calls.append([])
-        calls[-1].append(point)
-    return calls

@@ -5,8 +5,9 @@ from sim.errors import SimError
 from sim.protocol.base import Protocol
 from sim.protocol.first_step import FirstStep
 from sim.protocol.online import Online
+from sim.protocol.two_stage import TwoStage
 
-PROTOCOLS: dict[str, Protocol] = {FirstStep.name: FirstStep(), Online.name: Online()}
+PROTOCOLS: dict[str, Protocol] = {p.name: p for p in (FirstStep(), TwoStage(), Online())}
 
 
 def protocol_named(tag: str) -> Protocol:

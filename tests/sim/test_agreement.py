@@ -31,7 +31,7 @@ from tests.statistics import (
     assert_proportion_at_least,
     assert_proportion_at_most,
 )
-from theory.bounds import REGISTRY
+from theory.bounds import FIRST_STEP
 from theory.gradient import FirstStepLaw
 from theory.prediction import Prediction
 from theory.targets import EqualTeacher, Junta, LeakyTeacher, LowDegree, Parity, Target, leaky_error
@@ -377,7 +377,7 @@ def successes(cell: FirstStepCell) -> dict[int, int]:
 def bounds_of(cell: FirstStepCell) -> list[tuple[str, Kind, float]]:
     target = cell.schedule.target(cell.n, cell.k)
     assert target is not None
-    values = {name: make().samples(cell.n, cell.k, cell.q, target, DELTA) for name, make in REGISTRY.items()}
+    values = {name: make().samples(cell.n, cell.k, cell.q, target, DELTA) for name, make in FIRST_STEP.items()}
     leaky_only = {"B2-leaky"} if not isinstance(cell.schedule, OneShot) else set()
     return [(n, v.kind, v.value) for n, v in values.items() if not v.vacuous and n not in leaky_only]
 
