@@ -55,7 +55,7 @@ def _parts(theorem: Theorem) -> Iterator[str]:
     """Yield the paragraphs of one theorem."""
     yield f"## {escaped(theorem.name)}"
     yield escaped(theorem.statement)
-    yield f"$$\n{theorem.latex()}\n$$"
+    yield f"$${theorem.latex()}$$"  # in one line: a minus at its start would begin a list
     facts = {
         "Kind": f"{catalogue.claim(theorem)}, {theorem.quantity}",
         "Standing": theorem.standing.value,
