@@ -80,7 +80,7 @@ class Bernstein(Bound):
     kind = Kind.UPPER
     statement = "B >= (8 v + (4/3)(M + mu) Delta)/Delta^2 ln((2n - k)/delta) samples suffice."
     reference = "Bernstein's inequality (Boucheron, Lugosi, Massart 2013, Cor. 2.11) and a union bound"
-    sources = (Source(BOUCHERON, "Corollary 2.11", Standing.READ), Source(BARAK, "", Standing.READ))
+    sources = (Source(BOUCHERON, "Corollary 2.11", Standing.STANDARD), Source(BARAK, "", Standing.READ))
 
     @property
     def formula(self) -> "sympy.Expr":

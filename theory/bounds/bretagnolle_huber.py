@@ -77,7 +77,7 @@ class BretagnolleHuber(PairBound):
     statement = "Success with probability 1 - delta, on average over signs, needs B >= ln(1/(4 delta))/KL."
     reference = "Bretagnolle and Huber 1979 (Tsybakov 2009, Lemma 2.6), applied to one pair of coordinates"
 
-    sources = (Source(TSYBAKOV, "Lemma 2.6 and Theorem 2.2", Standing.READ),)
+    sources = (Source(TSYBAKOV, "Lemma 2.6 and Theorem 2.2", Standing.STANDARD),)
 
     @property
     def formula(self) -> "sympy.Expr":

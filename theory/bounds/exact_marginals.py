@@ -79,7 +79,7 @@ class ExactMarginals(Bound):
     kind = Kind.UPPER
     statement = "P(failure) <= delta at this B, as min_t k P(|G_in| <= t) + (n - k) P(|G_out| > t) <= delta."
     reference = "union bound over exact marginal tails"
-    sources = (Source(LANGFORD, "", Standing.READ),)
+    sources = (Source(LANGFORD, "", Standing.STANDARD),)
 
     @property
     def formula(self) -> "sympy.Expr":

@@ -57,7 +57,7 @@ class IntermediateTeacher(Bound):
     )
 
     reference = "B1 with the parity of odd and even functions"
-    sources = (Source(BOUCHERON, "Corollary 2.11", Standing.READ),)
+    sources = (Source(BOUCHERON, "Corollary 2.11", Standing.STANDARD),)
 
     @property
     def formula(self) -> "sympy.Expr":

@@ -53,7 +53,7 @@ class LeCam(PairBound):
     statement = "Success with probability 1 - delta needs B >= ln(1/(4 delta (1 - delta)))/(-2 ln rho)."
     reference = "Le Cam 1973 (Tsybakov 2009, Lemma 2.3), applied to one pair of coordinates"
 
-    sources = (Source(TSYBAKOV, "Lemma 2.3", Standing.READ),)
+    sources = (Source(TSYBAKOV, "Lemma 2.3", Standing.STANDARD),)
 
     @property
     def formula(self) -> "sympy.Expr":

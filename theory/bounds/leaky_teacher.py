@@ -74,7 +74,7 @@ class AnyLeakyTeacher(Bound):
     reference = "Bretagnolle and Huber 1979, with |mu_i - mu_o| <= |tau_{k-1} - tau_{k+1}| + 4p"
 
     sources = (
-        Source(TSYBAKOV, "Lemma 2.6", Standing.READ),
+        Source(TSYBAKOV, "Lemma 2.6", Standing.STANDARD),
         Source(PANIGRAHI, "Theorem 3.2", Standing.RECALLED),
     )
 

@@ -58,7 +58,7 @@ class PhaseOneSuccess(Theorem):
     reference = "exact tails of the degree-1 coefficients, a Hilbert-space bound of the norm, and B1"
     sources = (
         Source(PANIGRAHI, "Algorithm 1: the teacher", Standing.RECALLED),
-        Source(BOUCHERON, "Corollary 2.11", Standing.READ),
+        Source(BOUCHERON, "Corollary 2.11", Standing.STANDARD),
         Source(PINELIS, "Theorem 3.5", Standing.RECALLED),
     )
     parameters: ClassVar[tuple[Parameter, ...]] = (N, K, TEACHER_WIDTH, SAMPLES)

@@ -44,6 +44,7 @@ class Standing(enum.Enum):
 
     PROVED = "proved in this package"
     READ = "read in the source"
+    STANDARD = "standard result, cited from memory"
     QUOTED = "quoted by others, not read in the source"
     RECALLED = "recalled, not read"
 

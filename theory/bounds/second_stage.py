@@ -59,7 +59,7 @@ class SecondStage(Theorem):
     quantity = "samples of the second stage"
     statement = "T >= R^2 G^2/epsilon samples give expected hinge loss <= epsilon, for the signed student."
     reference = "online hinge loss with a margin (as the perceptron, Novikoff 1962)"
-    sources = (Source(NOVIKOFF, "", Standing.READ), Source(ZINKEVICH, "Theorem 1", Standing.READ))
+    sources = (Source(NOVIKOFF, "", Standing.STANDARD), Source(ZINKEVICH, "Theorem 1", Standing.STANDARD))
     parameters: ClassVar[tuple[Parameter, ...]] = (K, EPSILON)
 
     @property

@@ -47,7 +47,7 @@ class ConfidentSecondStage(Theorem):
     quantity = "samples of the second stage"
     statement = "T2 with probability 1 - delta: (l R^2 G^2 + (2 R G - 1) ln(1/delta))/((1 - e^-l) epsilon), any l > 0."
     reference = "online hinge loss with a margin, and an exponential supermartingale"
-    sources = (Source(NOVIKOFF, "", Standing.READ),)
+    sources = (Source(NOVIKOFF, "", Standing.STANDARD),)
     parameters: ClassVar[tuple[Parameter, ...]] = (K, EPSILON, DELTA)
 
     @property

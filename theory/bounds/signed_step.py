@@ -72,7 +72,7 @@ class SignedFirstStep(Bound):
     kind = Kind.UPPER
     statement = "B1's number of samples makes a signed first step, dead zone half-way, non-zero exactly on S."
     reference = "B1 with a known threshold; the dead zone of Kou et al. 2024"
-    sources = (Source(BOUCHERON, "Corollary 2.11", Standing.READ), Source(KOU, "", Standing.READ))
+    sources = (Source(BOUCHERON, "Corollary 2.11", Standing.STANDARD), Source(KOU, "", Standing.READ))
 
     @property
     def formula(self) -> "sympy.Expr":

@@ -57,7 +57,7 @@ class ExactSignedFirstStep(Bound):
         "S1 with exact tails: k P(|G_in| <= lambda B) + (n - k) P(|G_out| > lambda B) <= delta at this B."
     )
     reference = "union bound over exact marginal tails at a known threshold"
-    sources = (Source(LANGFORD, "", Standing.READ),)
+    sources = (Source(LANGFORD, "", Standing.STANDARD),)
 
     @property
     def formula(self) -> "sympy.Expr":

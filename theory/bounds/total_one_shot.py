@@ -67,7 +67,7 @@ class TotalOneShot(Theorem):
     )
     reference = "B2h, and the loss of a student whose first step missed the support"
     sources = (
-        Source(TSYBAKOV, "Lemma 2.3", Standing.READ),
+        Source(TSYBAKOV, "Lemma 2.3", Standing.STANDARD),
         Source(PANIGRAHI, "Theorem 3.2: Omega(n^(k-1))", Standing.QUOTED),
     )
     parameters: ClassVar[tuple[Parameter, ...]] = (N, K, DELTA, EPSILON, BIAS, LABEL, TEACHER_ERROR)

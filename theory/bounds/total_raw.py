@@ -54,7 +54,7 @@ class TotalRaw(Theorem):
     reference = "mean-square perturbation of the features, and the online hinge argument"
     sources = (
         Source(PANIGRAHI, "Theorem 3.2, Algorithm 1: the setting", Standing.RECALLED),
-        Source(NOVIKOFF, "", Standing.READ),
+        Source(NOVIKOFF, "", Standing.STANDARD),
     )
     parameters: ClassVar[tuple[Parameter, ...]] = (N, K, EPSILON)
 
