@@ -14,6 +14,9 @@ First step, the success table: one row a (cell, replicate, sample count).
 | success | integer | 1 if the k largest gradient entries after B samples are the support |
 | digest | string | hash of all gradient sums of the replicate |
 
+Two stages: one row a (cell, replicate, x of the ladder), with B and T as `first` and `second`, their sum `total`,
+whether the support was `found` (empty for students with biases), `loss` and `error` of the averaged iterate.
+
 Online, the curves: see `sim.online.records`.
 """
 

@@ -7,7 +7,7 @@ from sim.protocol.first_step import FirstStep
 from sim.protocol.online import Online
 from sim.protocol.two_stage import TwoStage
 
-PROTOCOLS: dict[str, Protocol] = {p.name: p for p in (FirstStep(), TwoStage(), Online())}
+PROTOCOLS: dict[str, Protocol] = {p.name: p for p in (FirstStep(), Online(), TwoStage())}
 
 
 def protocol_named(tag: str) -> Protocol:

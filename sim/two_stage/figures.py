@@ -12,17 +12,15 @@ from sim.two_stage.summary import TwoStageGrid, TwoStageSummary
 from theory.verdict import Kind
 
 
-def draw_totals(
-    axes: Axes, cells: Sequence[TwoStageSummary], epsilon: Fraction, series: Sequence[str]
-) -> None:
+def draw_totals(axes: Axes, cells: Sequence[TwoStageSummary], epsilon: Fraction) -> None:
     """Totals to loss ε with probability 1 − δ against n, both logarithmic: points with intervals, bounds as bands.
 
     Args:
         axes: where to draw.
         cells: cells of one k; may be empty, and may lack measurements.
         epsilon: ε.
-        series: all that the figure shows, in the order of their colours.
     """
+    series = list(dict.fromkeys(cell.cell.series for cell in cells))
     for index, name in enumerate(series):
         group = sorted((c for c in cells if c.cell.series == name), key=lambda c: c.cell.n)
         colour, marker = COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
@@ -44,7 +42,6 @@ def totals_figure(summary: TwoStageGrid) -> Figure:
     """The figure of a grid: a column a k, a row an ε."""
     ks = sorted({cell.cell.k for cell in summary.cells})
     losses = sorted({epsilon for cell in summary.cells for epsilon in cell.losses}, reverse=True)
-    series = list(dict.fromkeys(cell.cell.series for cell in summary.cells))
     rows, columns = max(1, len(losses)), max(1, len(ks))
     figure = Figure(figsize=(5.2 * columns, 0.6 + 4.0 * rows), layout="constrained")
     FigureCanvasAgg(figure)
@@ -52,7 +49,7 @@ def totals_figure(summary: TwoStageGrid) -> Figure:
         for column, k in enumerate(ks):
             axes = figure.add_subplot(rows, columns, row * columns + column + 1)
             cells = [cell for cell in summary.cells if cell.cell.k == k and epsilon in cell.losses]
-            draw_totals(axes, cells, epsilon, series)
+            draw_totals(axes, cells, epsilon)
             axes.set_title(f"k = {k}, to loss {float(epsilon):g}", fontsize=10)
             if column == 0:
                 highs = {1 - cell.delta for cell in summary.cells}

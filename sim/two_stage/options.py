@@ -122,8 +122,7 @@ class TwoStageOptions(StepOptions):
             dead_zone=(self.dead_zone or dead_zone_of(n, k, schedule)) if signed else None,
             width=0 if signed else or_default(self.width, DEFAULT_WIDTH),
             first=self.samples or self._first(n, k, schedule),
-            second=self.second
-            or (second_horizon(k, min(self.losses), self.delta) if signed else BIASES_SAMPLES),
+            second=self.second or self._second(k, schedule),
             resolution=self.resolution,
             seed=self.seed,
         )

@@ -102,10 +102,10 @@ def finds(
         support: k coordinates.
     """
     # An integer is above a number iff it is above its floor.
-    limits = np.array(
-        [min(math.floor(sums.unit * dead_zone * B), LARGEST) for B in grid], dtype=sums.values.dtype
-    )
-    above = np.abs(sums.values[:, 0]) > limits[:, None]
+    limits = [math.floor(sums.unit * dead_zone * B) for B in grid]
+    if sums.values.dtype != object:
+        limits = [min(limit, LARGEST) for limit in limits]
+    above = np.abs(sums.values[:, 0]) > np.array(limits, dtype=sums.values.dtype)[:, None]
     inside = np.zeros(sums.values.shape[-1], dtype=bool)
     inside[list(support)] = True
     return np.asarray((above == inside).all(axis=-1), dtype=bool)
@@ -144,12 +144,36 @@ def _train(
             online[r].append(value)
         if stop in recorded:
             for r, row in enumerate(total.tolist()):
-                averaged = [Fraction(value) / stop for value in row]
-                loss[r].append(float(features.hinge_loss(averaged)))
-                error[r].append(float(features.error(averaged)))
+                measured = measure(features, row, stop)
+                loss[r].append(measured[0])
+                error[r].append(measured[1])
     return [
         SecondStage(tuple(a), tuple(b), math.fsum(c)) for a, b, c in zip(loss, error, online, strict=True)
     ]
+
+
+def measure(features: Features, total: Sequence[float], steps: int) -> tuple[float, float]:
+    """Population hinge loss and error of the averaged iterate total/steps, each the float nearest to the exact number.
+
+    Args:
+        features: whole numbers, as those of knots.
+        total: sum of the iterates.
+        steps: their number.
+    """
+    # `Features.hinge_loss` and `error` in integers: floats are whole numbers over a power of 2.
+    ratios = [value.as_integer_ratio() for value in total]
+    unit = max(denominator for _, denominator in ratios)
+    numerators = [numerator * (unit // denominator) for numerator, denominator in ratios]
+    margins = [
+        y * sum(a * int(v) for a, v in zip(numerators, row, strict=True))
+        for y, row in zip(features.labels, features.values, strict=True)
+    ]
+    one = unit * steps
+    scale = math.lcm(*(mass.denominator for mass in features.masses))
+    masses = [int(mass * scale) for mass in features.masses]
+    loss = sum(mass * max(0, one - margin) for mass, margin in zip(masses, margins, strict=True))
+    wrong = sum(mass for mass, margin in zip(masses, margins, strict=True) if margin <= 0)
+    return loss / (one * scale), wrong / scale
 
 
 def _classes(cell: TwoStageCell, group: Sequence[int]) -> Iterator[tuple[torch.Tensor, int]]:

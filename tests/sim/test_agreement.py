@@ -377,7 +377,9 @@ def successes(cell: FirstStepCell) -> dict[int, int]:
 def bounds_of(cell: FirstStepCell) -> list[tuple[str, Kind, float]]:
     target = cell.schedule.target(cell.n, cell.k)
     assert target is not None
-    values = {name: make().samples(cell.n, cell.k, cell.q, target, DELTA) for name, make in FIRST_STEP.items()}
+    values = {
+        name: make().samples(cell.n, cell.k, cell.q, target, DELTA) for name, make in FIRST_STEP.items()
+    }
     leaky_only = {"B2-leaky"} if not isinstance(cell.schedule, OneShot) else set()
     return [(n, v.kind, v.value) for n, v in values.items() if not v.vacuous and n not in leaky_only]
 
