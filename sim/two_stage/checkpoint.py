@@ -194,7 +194,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--width", type=int, default=1000, help="of the teacher (default 1000)")
     parser.add_argument("--lr", default="0.01", help="of the teacher (default 0.01)")
     parser.add_argument("--steps", default="4e5", help="of the teacher (default 400000)")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--batch", type=int, default=1, help="samples a step of the teacher (default 1)")
+    parser.add_argument("--seed", type=int, default=0, help="of the task and the teacher (default 0)")
     parser.add_argument(
         "--temperature", type=float, default=1.0, help="of the labels (default 1; 0: their sign)"
     )
@@ -219,7 +220,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         at = None if given.at is None else parse_range(given.at, "--at", default_step=segment)
         spec = TeacherSpec(
             given.n, given.k, given.width, RateSchedule.parse(given.lr), parse_count(given.steps, "--steps"),
-            checkpoint_every=segment, segment=segment, seed=given.seed,
+            checkpoint_every=segment, segment=segment, batch=given.batch, seed=given.seed,
         )  # fmt: skip
         with tempfile.TemporaryDirectory() as folder:
             print("    step  accuracy  least on S  largest off  certified B  found")
