@@ -163,7 +163,7 @@ def _failures(rows: Sequence[Row], moving: Sequence[str]) -> Iterator[str]:
         yield f"Nothing is said {_where(silent, rows, moving)}: the bound is trivial there."
     endless = [row for row in rows if row.value.kind is Kind.LOWER and math.isinf(row.value.value)]
     if endless:
-        yield f"No number is enough {_where(endless, rows, moving)}."
+        yield f"The bound is infinite {_where(endless, rows, moving)}: no number of samples is enough."
 
 
 def _where(some: Sequence[Row], rows: Sequence[Row], moving: Sequence[str]) -> str:

@@ -29,8 +29,8 @@ def page() -> str:
         "rounded to the safe side. They and the growths hold for k = 4, δ = ε = 1/10 and the other defaults, or for "
         "the labels named with the growth.",
         "A proof, or where a statement was read, quoted or recalled, is in the module of each theorem: "
-        "`python -m theory BOUND` prints it, `python -m theory BOUND --n 50..200 --k 2,4` more values. Growths are "
-        "limits computed by sympy.",
+        "`python -m theory BOUND` prints it, and `python -m theory BOUND --n 51..201 --k 2,4` more values (without --n "
+        "where n plays no part). Growths are limits computed by sympy.",
         f"This page is generated: `{COMMAND}`.",
         "\n".join(_overview(chosen)),
         *(part for theorem in chosen for part in _parts(theorem)),

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import final
+from typing import NoReturn, final
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,7 @@ from sim.artifacts import Artifacts
 from sim.errors import SimError
 from sim.ranges import parse_count, parse_range
 from sim.rates import RateSchedule
+from sim.runner import check_threads
 from sim.teacher import Trajectory
 from sim.teacher_spec import TeacherSpec
 from theory.errors import TheoryError
@@ -184,11 +185,40 @@ def trials(
         yield Trial(step, accuracy[step], inside, outside, samples, found, students)
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose refusals are one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        raise SimError(f"{message}; see {self.prog} --help")
+
+
+def checked_spec(given: argparse.Namespace, segment: int) -> TeacherSpec:
+    """The teacher of the command line, all numbers checked before any work.
+
+    Raises:
+        SimError: a value is not allowed.
+    """
+    if not 0 <= given.temperature < math.inf:
+        raise SimError(f"temperature {given.temperature} is not allowed: give a number from 0")
+    check_threads(given.threads)
+    for name, value, least in (
+        ("students", given.students, 1),
+        ("most", parse_count(given.most, "--most"), 1),
+        ("measured-on", parse_count(given.measured_on, "--measured-on"), 2),
+    ):
+        if value < least:
+            raise SimError(f"--{name} {value} is not allowed: give a whole number of at least {least}")
+    if given.n == given.k:
+        raise SimError(f"n = {given.n} equals k: the first step has nothing to find; give n > k")
+    return TeacherSpec(
+        given.n, given.k, given.width, RateSchedule.parse(given.lr), parse_count(given.steps, "--steps"),
+        checkpoint_every=segment, segment=segment, batch=given.batch, seed=given.seed,
+    )  # fmt: skip
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; exit code 0, or 2 for refused values."""
-    parser = argparse.ArgumentParser(
-        prog="python -m sim.two_stage.checkpoint", description=__doc__.split("\n")[0]
-    )
+    parser = _Parser(prog="python -m sim.two_stage.checkpoint", description=__doc__.split("\n")[0])
     parser.add_argument("--n", type=int, default=51, help="dimension (default 51)")
     parser.add_argument("--k", type=int, default=4, help="size of the support (default 4)")
     parser.add_argument("--width", type=int, default=1000, help="of the teacher (default 1000)")
@@ -212,16 +242,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--artifacts", type=Path, help="folder for the teacher (default: a temporary one)")
     parser.add_argument("--threads", type=int, default=2)
-    given = parser.parse_args(arguments)
     try:
-        if not 0 <= given.temperature < math.inf:
-            raise SimError(f"temperature {given.temperature} is not allowed: give a number from 0")
+        given = parser.parse_args(arguments)
         segment = parse_count(given.segment, "--segment")
-        at = None if given.at is None else parse_range(given.at, "--at", default_step=segment)
-        spec = TeacherSpec(
-            given.n, given.k, given.width, RateSchedule.parse(given.lr), parse_count(given.steps, "--steps"),
-            checkpoint_every=segment, segment=segment, batch=given.batch, seed=given.seed,
-        )  # fmt: skip
+        at = None if given.at is None else parse_range(given.at, "--at", default_step=max(1, segment))
+        spec = checked_spec(given, segment)
+        if at is not None and (at[-1] > spec.steps or any(step % segment for step in at)):
+            raise SimError(
+                f"--at {given.at} is not allowed: give multiples of {segment} from 0 to {spec.steps}"
+            )
         with tempfile.TemporaryDirectory() as folder:
             print("    step  accuracy  least on S  largest off  certified B  found")
             for trial in trials(

@@ -136,7 +136,7 @@ class TwoStageSummary:
     def bound(self, stage: str, kind: Kind, epsilon: Fraction | None = None) -> float:
         """The best bound of a stage's samples (with probability, not of the mean); 0 or infinite without any."""
         values = [
-            number(b.get("persistent", b["samples"]))
+            number(b["samples"])
             for b in self.theory["bounds"]
             if b["stage"] == stage
             and Kind(b["kind"]) is kind

@@ -104,6 +104,15 @@ def test_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
         (["--k", "0"], "k = 0"),
         (["--lr", "fast"], "fast"),
         (["--steps", "15", "--segment", "10"], "15"),
+        (["--threads", "0"], "threads"),
+        (["--students", "-3"], "--students -3"),
+        (["--most", "0"], "--most 0"),
+        (["--measured-on", "1"], "--measured-on 1"),
+        (["--n", "4", "--k", "4"], "n = 4 equals k"),
+        (["--at", "15000"], "--at 15000"),
+        (["--at", "500000"], "--at 500000"),
+        (["--foo", "1"], "--foo"),
+        (["--n", "x"], "'x'"),
     ],
 )
 def test_refused_values(arguments: list[str], word: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -170,7 +170,7 @@ def test_a_bound_without_n(capsys: Captured) -> None:
         (["barak-gap", "--n", "50"], "Nothing is said here: it is assumed that n is odd."),
         (["barak-gap", "--n", "50,52"], "Nothing is said in any row: it is assumed that n is odd."),
         (["B2", "--n", "50", "--delta", "1/3"], "Nothing is said here: the bound is trivial there."),
-        (["B2", "--n", "21,50", "--k", "3"], "No number is enough at n = 21."),
+        (["B2", "--n", "21,50", "--k", "3"], "The bound is infinite at n = 21: no number of samples is enough."),
         (["barak-mlp", "--n", "51", "--k", "2,4"], "growth in n is known: n^3 log n at k = 2, n^5 log n at k = 4."),
         (["paper-one-shot", "--n", "51", "--labels", "leaky", "--c", "1"], "growth in n is known: n^2 at k = 4."),
         (["paper-one-shot", "--n", "51", "--labels", "equal"], "No growth is known for these labels."),

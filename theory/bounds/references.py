@@ -3,6 +3,8 @@
 import enum
 from dataclasses import dataclass
 
+_PUBLISHERS = ("Oxford University Press", "Springer", "Wiley")
+
 
 @dataclass(frozen=True)
 class Reference:
@@ -25,10 +27,17 @@ class Reference:
 
     def bibtex(self) -> str:
         """Return the entry in BibTeX; arXiv numbers as `eprint`."""
+        kind = (
+            "book"
+            if self.venue in _PUBLISHERS
+            else "article"
+            if self.venue[-1:].isdigit()
+            else "inproceedings"
+        )
         fields = {
             "author": self.authors,
             "title": f"{{{self.title}}}",
-            "booktitle": self.venue,
+            {"book": "publisher", "article": "journal"}.get(kind, "booktitle"): self.venue,
             "year": str(self.year),
         }
         if self.number.startswith("arXiv "):
@@ -36,7 +45,7 @@ class Reference:
         elif self.number:
             fields["note"] = self.number
         body = ",\n".join(f"  {name} = {{{value}}}" for name, value in fields.items())
-        return f"@inproceedings{{{self.key},\n{body}\n}}"
+        return f"@{kind}{{{self.key},\n{body}\n}}"
 
 
 class Standing(enum.Enum):

@@ -13,7 +13,8 @@ which grows like n^(k-1)/log n.
 
 **Proof.** The numerator is a lower bound of one total, the denominator an upper bound of the other.
 
-**Assumptions.** Those of both.
+**Assumptions.** Those of both; n > k.  For odd k the value is infinite: at an unbiased unit, n odd, the parity has no
+signal at all, and one-shot never learns.
 
 **References.** Those of both; it is the separation of Panigrahi et al. 2025, Theorem 3.2, with constants.
 
@@ -29,9 +30,10 @@ which grows like n^(k-1)/log n.
 
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
+from theory.bounds.above import AboveSupport
 from theory.bounds.parameters import DELTA, EPSILON, K, N, Parameter, Values
 from theory.bounds.references import PANIGRAHI, Source, Standing
-from theory.bounds.theorem import Assumption, Evaluation, Theorem
+from theory.bounds.theorem import Assumption, Evaluation
 from theory.bounds.total_one_shot import TotalOneShot
 from theory.bounds.total_progressive import TotalProgressive
 from theory.enclosure import ball
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
 
 
 @final
-class Separation(Theorem):
+class Separation(AboveSupport):
     """separation; see the module's docstring for statement and proof."""
 
     name = "separation"
@@ -71,8 +73,6 @@ class Separation(Theorem):
 
     def conditions(self, values: Values) -> tuple[Assumption, ...]:
         """Those of both."""
-        if values["n"] <= values["k"]:
-            return (Assumption("n is odd and above k", False),)
         one_shot = TotalOneShot()
         return one_shot.conditions(one_shot.check(values)) + TotalProgressive().conditions(values)
 
