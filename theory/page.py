@@ -31,6 +31,11 @@ def page() -> str:
         "A proof, or where a statement was read, quoted or recalled, is in the module of each theorem: "
         "`python -m theory BOUND` prints it, and `python -m theory BOUND --n 51..201 --k 2,4` more values (without --n "
         "where n plays no part). Growths are limits computed by sympy.",
+        "Symbols: n dimension, k size of the support S, F the labels (|F| ≤ M), T the activation of a "
+        "unit with weights w, μ_i = E[F T x_i], μ the largest |μ_i|, Δ the least on S minus the largest "
+        "off it, v = E[F² T], τ_r = E[T z_1⋯z_r] with z_i = w_i x_i, δ failure probability, ε hinge loss, "
+        "c exponent of a teacher's error n^(−c), ρ the affinity and D_KL the divergence of two laws, λ "
+        "any positive number.",
         f"This page is generated: `{COMMAND}`.",
         "\n".join(_overview(chosen)),
         *(part for theorem in chosen for part in _parts(theorem)),
