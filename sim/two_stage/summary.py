@@ -134,9 +134,12 @@ class TwoStageSummary:
         return None if curve is None else curve.crossing(probability or 1 - self.delta, alpha)
 
     def bound(self, stage: str, kind: Kind, epsilon: Fraction | None = None) -> float:
-        """The best bound of a stage's samples (with probability, not of the mean); 0 or infinite without any."""
+        """The best bound of a stage's samples (with probability, not of the mean); 0 or infinite without any.
+
+        Of S1′ the number from which on every B is good, as success is recorded at some counts only.
+        """
         values = [
-            number(b["samples"])
+            number(b.get("persistent", b["samples"]))
             for b in self.theory["bounds"]
             if b["stage"] == stage
             and Kind(b["kind"]) is kind
