@@ -37,6 +37,9 @@ CHUNK: Final = 4096
 DRAWN: Final = 1 << 16
 """Samples drawn at once; a chunk divides or exceeds them."""
 
+SUMMED = 2048
+"""Samples of one float32 product: more of them would round the more."""
+
 Monomial = tuple[int, ...]
 
 
@@ -205,7 +208,7 @@ def correlations(
         )
         finite &= f.isfinite().all(dim=1)
         g = readings(f.nan_to_num(0, 0, 0)).reshape(3 * r, -1)
-        minus = (g @ _parities(bits, groups).T).to(torch.float64)  # Σ g over the samples with χ = −1
+        minus = _products(g, _parities(bits, groups))  # Σ g over the samples with χ = −1
         sums += (total := g.sum(dim=1, dtype=torch.float64))
         squares += g.to(torch.float64).square_().sum(dim=1)
         products += total[:, None] - 2 * minus
@@ -252,6 +255,12 @@ def _check(spec: ProbeSpec, network: Network) -> None:
         raise SimError(
             f"a network of dimension {network.W.shape[-1]} is refused: this probe has n = {spec.n}"
         )
+
+
+def _products(g: Tensor, parities: Tensor) -> Tensor:
+    """g @ parities.T, float32 products of `SUMMED` samples each, added up in float64."""
+    pieces = zip(torch.split(g, SUMMED, dim=1), torch.split(parities, SUMMED, dim=1), strict=True)
+    return sum(((a @ b.T).to(torch.float64) for a, b in pieces), torch.zeros((), dtype=torch.float64))
 
 
 def _chunks(spec: ProbeSpec, chunk: int) -> Iterator[tuple[int, Int8[Tensor, "n samples"]]]:

@@ -12,7 +12,7 @@ unit's weights on the support, so that it holds for every unit.
     B >= (8 v + (4/3) (M + mu) Delta) / Delta^2 * ln((2n - k)/delta),
 
 then min_{i in S} |g_i| > max_{o not in S} |g_o| with probability >= 1 - delta.  It holds for every larger B too.
-Not tight: by a factor of about 2 against exact marginals, 4 to 6 against the true number.
+Not tight: a factor of about 2 above exact marginals (B1').
 
 **Proof.** Put theta = (mu_in + mu_out)/2.  Success is implied by: sign(mu_i) g_i > theta for the k
 coordinates of S, and g_o < theta and -g_o < theta for the n - k others.  The failure of any of these k + 2(n
