@@ -18,6 +18,7 @@ Everything else is *undecided*.
 """
 
 import math
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -177,9 +178,32 @@ class GrowthSummary:
         return judge_exponent(strict, self.predicted, math.inf)
 
 
+class JudgedSummary(Summary):
+    """A summary that holds measurements against theory."""
+
+    @property
+    @abstractmethod
+    def verdict(self) -> Verdict:
+        """The weakest verdict of all."""
+
+    @property
+    @abstractmethod
+    def complete(self) -> bool:
+        """Whether every cell has its replicates."""
+
+    @property
+    def exit_code(self) -> int:
+        """0 consistent, 1 contradicted, 3 undecided or incomplete."""
+        if self.verdict is Verdict.CONTRADICTED:
+            return EXIT_CONTRADICTED
+        if self.verdict is Verdict.UNDECIDED or not self.complete:
+            return EXIT_UNDECIDED
+        return EXIT_CONSISTENT
+
+
 @final
 @dataclass(frozen=True)
-class GridSummary(Summary):
+class GridSummary(JudgedSummary):
     """All cells and all growths of a store or a run."""
 
     cells: tuple[CellSummary, ...]
@@ -195,15 +219,6 @@ class GridSummary(Summary):
     def complete(self) -> bool:
         """Whether every cell has its replicates."""
         return all(cell.complete for cell in self.cells)
-
-    @property
-    def exit_code(self) -> int:
-        """0 consistent, 1 contradicted, 3 undecided or incomplete."""
-        if self.verdict is Verdict.CONTRADICTED:
-            return EXIT_CONTRADICTED
-        if self.verdict is Verdict.UNDECIDED or not self.complete:
-            return EXIT_UNDECIDED
-        return EXIT_CONSISTENT
 
     def print(self, console: Console) -> None:
         """The table of cells, the growths, and the verdict."""

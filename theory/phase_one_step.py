@@ -217,13 +217,10 @@ class Ensemble:
         with precision(96):
             large = 2 * (-ball(V * self.width / self.pair_norm)).exp()
             noise = events * (-ball(B * margin**2 / (4 * V + 2 * self.sup_norm * margin))).exp()
-            small = self._cached_tail(theta, True)
-            leaky = self._cached_tail(outer, False)
+            small = _tail(self, theta, True)
+            leaky = _tail(self, outer, False)
             found = (1 - ball(min(1.0, small))) ** self.k - (self.n - self.k) * ball(leaky) - large - noise
         return Success(max(0.0, lower(found)), (theta + outer) / 4, V)
-
-    def _cached_tail(self, threshold: Fraction, inside: bool) -> float:
-        return _tail(self, threshold, inside)
 
 
 @lru_cache(maxsize=64)

@@ -195,7 +195,9 @@ def _ratio(more: TwoStageSummary, less: TwoStageSummary, epsilon: Fraction) -> R
     above, below = (s.total(epsilon, alpha=ALPHA_SHOWN / 2) for s in (more, less))
     assert above is not None
     assert below is not None
-    known = above.estimate is not None and below.estimate is not None
+    estimate = None
+    if above.estimate is not None and below.estimate is not None:
+        estimate = above.estimate / below.estimate
     interval = Interval(
         _quotient(above.interval.lower, below.interval.upper),
         _quotient(above.interval.upper, below.interval.lower),
@@ -205,7 +207,7 @@ def _ratio(more: TwoStageSummary, less: TwoStageSummary, epsilon: Fraction) -> R
     enough = best if math.isfinite(best) else less.bound("total", Kind.UPPER, epsilon)
     return Ratio(
         more.cell.n,
-        above.estimate / below.estimate if known else None,  # type: ignore[operator]
+        estimate,
         interval,
         _quotient(more.bound("total", Kind.LOWER, epsilon), enough),
         _quotient(more.bound("total", Kind.UPPER, epsilon), less.bound("total", Kind.LOWER, epsilon)),

@@ -25,15 +25,13 @@ from typing import Any, final
 import numpy as np
 from rich.console import Console
 
-from sim.protocol.base import Json, Summary
+from sim.protocol.base import Json
 from sim.store import Store, StoredCell
 from sim.summary import (
     ALPHA_CONTRADICTED,
     ALPHA_SHOWN,
     ALPHA_SUPPORTED,
-    EXIT_CONSISTENT,
-    EXIT_CONTRADICTED,
-    EXIT_UNDECIDED,
+    JudgedSummary,
     judge_bound,
     number,
 )
@@ -253,7 +251,7 @@ class TwoStageSummary:
 
 @final
 @dataclass(frozen=True, eq=False)
-class TwoStageGrid(Summary):
+class TwoStageGrid(JudgedSummary):
     """All cells of a store or a run."""
 
     cells: tuple[TwoStageSummary, ...]
@@ -267,15 +265,6 @@ class TwoStageGrid(Summary):
     def complete(self) -> bool:
         """Whether every cell has its replicates."""
         return all(cell.complete for cell in self.cells)
-
-    @property
-    def exit_code(self) -> int:
-        """0 consistent, 1 contradicted, 3 undecided or incomplete."""
-        if self.verdict is Verdict.CONTRADICTED:
-            return EXIT_CONTRADICTED
-        if self.verdict is Verdict.UNDECIDED or not self.complete:
-            return EXIT_UNDECIDED
-        return EXIT_CONSISTENT
 
     def print(self, console: Console) -> None:
         """The tables of cells, growths and ratios, and the verdict."""

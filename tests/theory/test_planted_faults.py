@@ -52,7 +52,6 @@ def wrong_side(patch: pytest.MonkeyPatch) -> None:
         return math.nextafter(enclosure.lower, -math.inf)
 
     patch.setattr(theorem, "safe_side", downwards)
-    patch.setattr(base_module, "safe_side", downwards)
 
 
 def wrong_ties(patch: pytest.MonkeyPatch) -> None:

@@ -27,11 +27,9 @@ from theory.bounds.parameters import (
     check_dimension,
     check_teacher_error,
 )
-from theory.bounds.theorem import Assumption, BoundValue, Evaluation, Theorem, safe_side
-from theory.enclosure import Enclosure, precision
+from theory.bounds.theorem import Assumption, BoundValue, Evaluation, Theorem
 from theory.errors import Number, TheoryError
 from theory.targets import EqualTeacher, LeakyTeacher, Parity, Target, leaky_error
-from theory.verdict import Kind
 from theory.walsh import threshold_count
 
 __all__ = ["Assumption", "Bound", "BoundValue", "Evaluation"]
@@ -71,17 +69,7 @@ class Bound(Theorem):
             raise TheoryError(
                 f"delta = {delta} is refused; a probability strictly between 0 and 1 is needed."
             )
-        checked = self.assumptions(n, q, target)
-        details: dict[str, float] = {}
-        if all(assumption.holds for assumption in checked):
-            with precision(128):
-                ball, details = self._evaluate(n, q, target, failure)
-        else:
-            ball = flint.arb.pos_inf() if self.kind is Kind.UPPER else flint.arb(0)
-        enclosure = Enclosure.of(ball)
-        return BoundValue(
-            self.name, self.kind, safe_side(self.kind, enclosure), enclosure, self.reference, checked, details
-        )
+        return self._concluded(self.assumptions(n, q, target), lambda: self._evaluate(n, q, target, failure))
 
     # The same by the names of the registry's parameters.
 

@@ -7,7 +7,7 @@ Values are certified: a float on the safe side of a ball that holds the exact va
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
@@ -117,19 +117,23 @@ class Theorem(ABC):
         """
         values = self.check(given)
         tested = self.conditions(values)
-        details: dict[str, float] = {}
         if self.kind is Kind.ASYMPTOTIC:
-            return BoundValue(self.name, self.kind, math.nan, NOTHING, self.reference, tested, details)
-        if not all(assumption.holds for assumption in tested):
-            empty = {Kind.UPPER: math.inf, Kind.LOWER: 0.0}.get(self.kind, math.nan)
-            enclosure = NOTHING if math.isnan(empty) else Enclosure(empty, empty)
-            return BoundValue(self.name, self.kind, empty, enclosure, self.reference, tested, details)
-        with precision(128):
-            ball, details = self._value(values)
-        enclosure = Enclosure.of(ball)
-        return BoundValue(
-            self.name, self.kind, safe_side(self.kind, enclosure), enclosure, self.reference, tested, details
-        )
+            return BoundValue(self.name, self.kind, math.nan, NOTHING, self.reference, tested)
+        return self._concluded(tested, lambda: self._value(values))
+
+    @final
+    def _concluded(self, tested: tuple[Assumption, ...], compute: Callable[[], Evaluation]) -> BoundValue:
+        """Return the certified value of `compute`, or the one that says nothing if an assumption fails."""
+        details: dict[str, float] = {}
+        if all(assumption.holds for assumption in tested):
+            with precision(128):
+                ball, details = compute()
+            enclosure = Enclosure.of(ball)
+        else:
+            empty = {Kind.UPPER: math.inf, Kind.LOWER: 0.0}.get(self.kind)
+            enclosure = NOTHING if empty is None else Enclosure(empty, empty)
+        value = math.nan if enclosure == NOTHING else safe_side(self.kind, enclosure)
+        return BoundValue(self.name, self.kind, value, enclosure, self.reference, tested, details)
 
     def check(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the values of all parameters, checked; raises TheoryError."""
