@@ -1,10 +1,21 @@
-"""Options of the command line that say what is run, by protocol; None stands for what was not given."""
+"""The parser of the command line, and its options that say what is run, by protocol; None stands for what was not
+given."""
 
 import argparse
+from typing import NoReturn
 
 from sim import verbs
+from sim.errors import SimError
 from sim.rates import GRAMMAR as RATE_HELP
 from sim.schedule import LABELS, SCHEDULES, TEACHERS
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose refusals are one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise a SimError with what argparse would have printed."""
+        raise SimError(f"{message}; see {self.prog} --help")
 
 
 def add_protocols(run: argparse.ArgumentParser) -> None:

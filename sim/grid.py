@@ -9,10 +9,9 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from sim import verbs
-from sim.arguments import add_protocols
+from sim.arguments import Parser, add_protocols
 from sim.errors import SimError
 from sim.online import verbs as online_verbs
 from sim.online.grammar import SCHEDULE_HELP
@@ -30,22 +29,15 @@ EXIT_PIPE = 141  # as a shell shows a process that SIGPIPE ended
 DEFAULT_STORE = "grid.sqlite"
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser whose refusals are one sentence."""
-
-    def error(self, message: str) -> NoReturn:
-        raise SimError(f"{message}; see {self.prog} --help")
-
-
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all verbs."""
-    parser = _Parser(
+    parser = Parser(
         prog="python -m sim.grid",
         description="How many samples does each way of teaching need, and does theory say so?",
         epilog="Exit codes: 0 done and consistent; 1 a bound is contradicted; 2 usage; 3 undecided, incomplete or "
         "diverged; 130 interrupted; 141 the reader of the output went away.",
     )
-    verb = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_Parser)
+    verb = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=Parser)
     run = verb.add_parser(
         "run",
         help="run a grid (the default verb)",
@@ -71,7 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_verbs(verb: "argparse._SubParsersAction[_Parser]") -> None:
+def _add_verbs(verb: "argparse._SubParsersAction[Parser]") -> None:
     for name, text in (
         ("status", "what is stored"),
         ("plot", "draw the figure of a store"),
@@ -141,7 +133,7 @@ def _add_plot(plot: argparse.ArgumentParser) -> None:
     _add_protocol(plot)
 
 
-def _add_probe(verb: "argparse._SubParsersAction[_Parser]") -> None:
+def _add_probe(verb: "argparse._SubParsersAction[Parser]") -> None:
     probe = verb.add_parser(
         "probe",
         help="correlations of an online teacher with monomials, along its run",

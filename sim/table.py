@@ -8,9 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from sim.numbers import si
+from sim.numbers import crossing_text, interval_json, interval_text, si
 from sim.summary import CellSummary, GridSummary, GrowthSummary, number
-from theory.intervals import Crossing, Interval
 from theory.verdict import Verdict
 
 
@@ -50,9 +49,9 @@ def _cell_table(cells: list[CellSummary], k: int, highs: list[float]) -> Table:
         table.add_row(
             label if label != last else "",
             str(summary.cell.n),
-            _crossing(summary.crossing(0.5), summary),
+            crossing_text(summary.crossing(0.5)),
             si(number(prediction["half"])),
-            _crossing(summary.crossing(summary.high), summary),
+            crossing_text(summary.crossing(summary.high)),
             si(number(prediction["high"])),
             si(_best(summary, "lower")),
             si(_best(summary, "upper")),
@@ -83,7 +82,7 @@ def _growth_table(growths: tuple[GrowthSummary, ...]) -> Table:
             str(growth.k),
             growth.schedule,
             "B ~ slope · log n" if growth.logarithmic else "B ~ n^slope",
-            f"{slope} {_interval(growth.fit.bootstrap)}",
+            f"{slope} {interval_text(growth.fit.bootstrap)}",
             "-"
             if growth.predicted is None
             else f"{growth.predicted:.3g} ± {float(f'{growth.predicted_error:.1g}'):g}",
@@ -91,19 +90,6 @@ def _growth_table(growths: tuple[GrowthSummary, ...]) -> Table:
             growth.judgement.verdict.value,
         )
     return table
-
-
-def _crossing(crossing: Crossing | None, summary: CellSummary) -> str:
-    if crossing is None:
-        return "-"
-    estimate = "-" if crossing.estimate is None else si(crossing.estimate)
-    return f"{estimate} {_interval(crossing.interval)}"
-
-
-def _interval(interval: Interval) -> str:
-    if math.isinf(interval.lower) and math.isinf(interval.upper):
-        return "[not measured]"
-    return f"[{si(interval.lower)}, {si(interval.upper)}]"
 
 
 def _final(summary: CellSummary) -> str:
@@ -160,7 +146,7 @@ def _cell_json(summary: CellSummary) -> dict[str, Any]:
             crossings[name] = {
                 "probability": probability,
                 "samples": crossing.estimate,
-                "interval": _interval_json(crossing.interval),
+                "interval": interval_json(crossing.interval),
             }
     final = summary.final_rate
     return {
@@ -169,7 +155,7 @@ def _cell_json(summary: CellSummary) -> dict[str, Any]:
         "samples_to_success": crossings,
         "success_at_horizon": None
         if final is None
-        else {"rate": final[0], "interval": _interval_json(final[1])},
+        else {"rate": final[0], "interval": interval_json(final[1])},
         "theory": summary.theory,
         "verdict": summary.judgement.verdict.value,
         "reason": summary.judgement.reason,
@@ -182,8 +168,8 @@ def _growth_json(growth: GrowthSummary) -> dict[str, Any]:
         "schedule": growth.schedule,
         "law": "B ~ slope log n" if growth.logarithmic else "B ~ n^slope",
         "slope": growth.fit.slope,
-        "interval": _interval_json(growth.fit.bootstrap),
-        "box_interval": _interval_json(growth.fit.box),
+        "interval": interval_json(growth.fit.bootstrap),
+        "box_interval": interval_json(growth.fit.box),
         "n_used": list(growth.fit.used),
         "n_missing": list(growth.fit.missing),
         "predicted": growth.predicted,
@@ -192,7 +178,3 @@ def _growth_json(growth: GrowthSummary) -> dict[str, Any]:
         "verdict": growth.judgement.verdict.value,
         "reason": growth.judgement.reason,
     }
-
-
-def _interval_json(interval: Interval) -> list[float | None]:
-    return [end if math.isfinite(end) else None for end in (interval.lower, interval.upper)]

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import NoReturn, final
+from typing import final
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,7 @@ import numpy.typing as npt
 import kernels
 from kernels import Network
 from sim import streams
+from sim.arguments import Parser
 from sim.artifacts import Artifacts
 from sim.errors import SimError
 from sim.ranges import parse_count, parse_range
@@ -185,13 +186,6 @@ def trials(
         yield Trial(step, accuracy[step], inside, outside, samples, found, students)
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser whose refusals are one sentence."""
-
-    def error(self, message: str) -> NoReturn:
-        raise SimError(f"{message}; see {self.prog} --help")
-
-
 def checked_spec(given: argparse.Namespace, segment: int) -> TeacherSpec:
     """The teacher of the command line, all numbers checked before any work.
 
@@ -218,7 +212,7 @@ def checked_spec(given: argparse.Namespace, segment: int) -> TeacherSpec:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; exit code 0, or 2 for refused values."""
-    parser = _Parser(prog="python -m sim.two_stage.checkpoint", description=__doc__.split("\n")[0])
+    parser = Parser(prog="python -m sim.two_stage.checkpoint", description=__doc__.split("\n")[0])
     parser.add_argument("--n", type=int, default=51, help="dimension (default 51)")
     parser.add_argument("--k", type=int, default=4, help="size of the support (default 4)")
     parser.add_argument("--width", type=int, default=1000, help="of the teacher (default 1000)")

@@ -1,12 +1,11 @@
 """The tables of two-stage students, as JSON values; infinite ends are null."""
 
-import math
 from typing import Any
 
-from sim.numbers import finite
+from sim.numbers import finite, interval_json
 from sim.two_stage.comparisons import FACTORS, Comparison, Comparisons, Growth, Passing
 from sim.two_stage.summary import QUANTITIES, TwoStageGrid, TwoStageSummary
-from theory.intervals import Crossing, Interval
+from theory.intervals import Crossing
 
 
 def as_json(summary: TwoStageGrid) -> dict[str, Any]:
@@ -60,7 +59,7 @@ def _crossing(crossing: Crossing | None) -> dict[str, Any] | None:
     return {
         "probability": crossing.probability,
         "samples": crossing.estimate,
-        "interval": _interval(crossing.interval),
+        "interval": interval_json(crossing.interval),
     }
 
 
@@ -70,8 +69,8 @@ def _growth(growth: Growth) -> dict[str, Any]:
         "schedule": growth.series,
         "loss": float(growth.epsilon),
         "slope": growth.fit.slope,
-        "interval": _interval(growth.fit.bootstrap),
-        "box_interval": _interval(growth.fit.box),
+        "interval": interval_json(growth.fit.bootstrap),
+        "box_interval": interval_json(growth.fit.box),
         "n_used": list(growth.fit.used),
         "n_missing": list(growth.fit.missing),
         "lower_bounds": growth.lower,
@@ -89,7 +88,7 @@ def _comparison(comparison: Comparison) -> dict[str, Any]:
             {
                 "n": ratio.n,
                 "ratio": ratio.estimate,
-                "interval": _interval(ratio.interval),
+                "interval": interval_json(ratio.interval),
                 "at_least": ratio.lower,
                 "at_most": finite(ratio.upper),
             }
@@ -106,7 +105,3 @@ def _passing(passing: Passing) -> dict[str, Any]:
         "interval": [passing.earliest, passing.latest],
         "bounds": [passing.bound_earliest, passing.bound_latest],
     }
-
-
-def _interval(interval: Interval) -> list[float | None]:
-    return [end if math.isfinite(end) else None for end in (interval.lower, interval.upper)]

@@ -9,10 +9,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from sim.numbers import si
+from sim.numbers import crossing_text, interval_text, si
 from sim.two_stage.comparisons import FACTORS, Comparison, Comparisons, Growth, Passing, Ratio
 from sim.two_stage.summary import TwoStageGrid, TwoStageSummary
-from theory.intervals import Crossing, Interval
 from theory.verdict import Kind, Verdict
 
 
@@ -199,22 +198,6 @@ def _n(value: int | None, largest: int) -> str:
 def bound_text(value: float) -> str:
     """A bound; `-` for one that says nothing."""
     return si(value) if 0 < value < math.inf else "-"
-
-
-def crossing_text(crossing: Crossing | None) -> str:
-    """For example `850 [800, 910]`; `-` where nothing is there to be said."""
-    if crossing is None:
-        return "-"
-    estimate = "-" if crossing.estimate is None else si(crossing.estimate)
-    return f"{estimate} {interval_text(crossing.interval)}"
-
-
-def interval_text(interval: Interval) -> str:
-    """The interval with numbers as people read them."""
-    if math.isinf(interval.lower) and math.isinf(interval.upper):
-        return "[not measured]"
-    ends = (float(f"{end:.4g}") if math.isfinite(end) else end for end in (interval.lower, interval.upper))
-    return f"[{', '.join(si(end) for end in ends)}]"
 
 
 def explain_cell(summary: TwoStageSummary) -> Iterator[str]:
