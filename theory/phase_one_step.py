@@ -44,9 +44,12 @@ from theory.leakage import Leak, degree_one_counts
 from theory.signed_step import SignedStep
 from theory.teacher import PhaseOneTeacher
 
+MAX_WIDTH = 4096
 _STEPS = 1024
-_TAIL_ERROR = 1e-9  # of sums of at most 10^6 probabilities from a transform, each off by less than 10^-15
-_FLOAT_ERROR = 1e-9  # of norm_bound's sums, relative to M^2: some 10^4 rounded terms, off by less than 1e-11
+# Of sums of probabilities from a transform: below 7e-12 against sums of positive terms (width 64 and 256), and no
+# entry off by more than 1e-15 at the greatest width, 2^21 entries.
+_TAIL_ERROR = 1e-9
+_FLOAT_ERROR = 1e-9  # of norm_bound's sums, relative to M^2; below 2e-17 against enumeration to n = 15
 
 
 def _odd(n: int) -> int:
@@ -129,7 +132,7 @@ def signed_step(teacher: PhaseOneTeacher) -> SignedStep:
 class Ensemble:
     """The phase-1 teachers of width m: laws of their coefficients, and bounds of norm and size.
 
-    n odd and above k, k even, width even.  Raises TheoryError otherwise.
+    n odd and above k, k even, width even and at most 4096.  Raises TheoryError otherwise.
     """
 
     n: int
@@ -140,7 +143,7 @@ class Ensemble:
         """Check the parameters."""
         k = errors.integer("k", self.k, 2, 16)
         n = _odd(errors.integer("n", self.n, k + 1))
-        width = errors.integer("width", self.width, 2)
+        width = errors.integer("width", self.width, 2, MAX_WIDTH)
         if k % 2 or width % 2:
             raise TheoryError(f"k = {k} and width = {width} are refused; even numbers are allowed.")
         object.__setattr__(self, "n", n)

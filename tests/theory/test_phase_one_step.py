@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.statistics import assert_proportion_at_least
+from theory import phase_one_step
 from theory.bounds import PhaseOneSuccess
 from theory.enclosure import upper
 from theory.errors import TheoryError
@@ -174,6 +175,27 @@ def test_refusals(n: int, k: int, width: int, word: str) -> None:
     with pytest.raises(TheoryError, match=word):
         Ensemble(n, k, width)
     assert PhaseOneSuccess().evaluate(n=n, k=k, teacher_width=width).vacuous
+
+
+def test_tails_agree_with_sums_of_positive_terms() -> None:
+    """The transform against repeated convolution, whose terms are all positive: the stated error has room."""
+    sizes, count = (1024, 700, 3, 0, 511), 32
+    term = np.zeros(2049)
+    for size in sizes:
+        term[1024 + size] += 0.1
+        term[1024 - size] += 0.1
+    law = np.array([1.0])
+    for _ in range(count):
+        law = np.convolve(law, term)
+    folded = law[len(law) // 2 :].copy()
+    folded[1:] *= 2
+    found = phase_one_step._sum_of_signs(sizes, count)[: len(folded)]
+    assert np.abs(found - folded).sum() < phase_one_step._TAIL_ERROR / 50
+
+
+def test_too_wide_a_teacher_is_refused() -> None:
+    with pytest.raises(TheoryError, match="width = 4098"):
+        Ensemble(51, 2, 4098)
 
 
 def test_even_dimension_is_refused_for_a_teacher() -> None:

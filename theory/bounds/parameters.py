@@ -94,7 +94,9 @@ TOLERANCE = Parameter(
     "tolerance", "tolerance tau of a query", "real", _ZERO, _ONE, Fraction(1, 100), open_ends=True
 )
 SAMPLES = Parameter("samples", "samples B of the first step", low=_ONE, default=10**6)
-TEACHER_WIDTH = Parameter("teacher_width", "neurons m of the teacher, even", low=Fraction(2), default=256)
+TEACHER_WIDTH = Parameter(
+    "teacher_width", "neurons m of the teacher, even", low=Fraction(2), high=Fraction(4096), default=256
+)
 SURPLUS = Parameter("surplus", "samples beyond n", default=10)
 INPUT_MEAN = Parameter(
     "mean", "mean of each input coordinate", "real", _ZERO, _ONE, Fraction(1, 2), open_ends=True
