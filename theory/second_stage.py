@@ -48,7 +48,7 @@ from scipy.optimize import minimize_scalar, nnls
 from theory import errors
 from theory.enclosure import ball, tight
 from theory.errors import Number, TheoryError
-from theory.targets import MAX_SUPPORT, pattern_index, patterns
+from theory.targets import MAX_SUPPORT, patterns
 
 Row = tuple[Fraction, ...]
 
@@ -197,15 +197,23 @@ def bias_features(direction: Sequence[Number], signs: Sequence[int], biases: Seq
     biases: m numbers.  Raises TheoryError for lengths that do not fit.
     """
     k = errors.integer("len(direction)", len(direction), 1, MAX_SUPPORT)
+    chosen = errors.signs("signs", signs, len(biases))
     u = [errors.rational(f"direction[{i}]", value) for i, value in enumerate(direction)]
     b = [errors.rational(f"biases[{j}]", value) for j, value in enumerate(biases)]
-    chosen = errors.signs("signs", signs, len(b))
+    return neuron_features(k, [[s * value for value in u] for s in chosen], b)
+
+
+def neuron_features(k: int, weights: Sequence[Sequence[Fraction]], biases: Sequence[Fraction]) -> Features:
+    """Return the features relu(<u_j, x_S> + b_j) of neurons with weights u_j of their own, over the 2^k patterns.
+
+    weights: m rows of k numbers; biases: m.
+    """
     rows, labels = [], []
     for x in patterns(k):
-        t = sum((c * v for c, v in zip(u, x, strict=True)), Fraction(0))
-        rows.append(tuple(max(Fraction(0), s * t + bias) for s, bias in zip(chosen, b, strict=True)))
-        labels.append(-1 if pattern_index(x).bit_count() % 2 else 1)
-    return Features(tuple(rows), tuple(labels), tuple(Fraction(1, 1 << k) for _ in rows))
+        slopes = (sum((c * v for c, v in zip(u, x, strict=True)), Fraction(0)) for u in weights)
+        rows.append(tuple(max(Fraction(0), t + b) for t, b in zip(slopes, biases, strict=True)))
+        labels.append(math.prod(x))
+    return Features(tuple(rows), tuple(labels), (Fraction(1, 1 << k),) * (1 << k))
 
 
 @dataclass(frozen=True)

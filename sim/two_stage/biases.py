@@ -38,8 +38,8 @@ from sim.two_stage.cell import TwoStageCell
 from sim.two_stage.first import first_seconds, first_stage
 from sim.two_stage.outcomes import measures_problem
 from theory.gradient import FirstStepLaw, law_classes
-from theory.second_stage import Features
-from theory.targets import Target, pattern_index, patterns
+from theory.second_stage import Features, neuron_features
+from theory.targets import Target
 
 HELD_OUT = 1 << 14
 BIAS_STEPS = 1 << 20
@@ -116,20 +116,11 @@ class Student:
             pattern: FirstStepLaw(cell.n, cell.q, self.target, pattern).mean_in
             for pattern in {tuple(row) for row in weights}
         }
-        rows = []
-        for x in patterns(cell.k):
-            inner = {
-                p: sum((c * v for c, v in zip(mean, x, strict=True)), Fraction(0))
-                for p, mean in means.items()
-            }
-            rows.append(
-                tuple(
-                    max(Fraction(0), s * self.step_size * inner[tuple(w)] + b)
-                    for s, w, b in zip(self.signs, weights, self.biases, strict=True)
-                )
-            )
-        labels = tuple(-1 if pattern_index(x).bit_count() % 2 else 1 for x in patterns(cell.k))
-        return Features(tuple(rows), labels, (Fraction(1, 1 << cell.k),) * (1 << cell.k))
+        directions = {p: [self.step_size * mean for mean in own] for p, own in means.items()}
+        neurons = [
+            [s * value for value in directions[tuple(w)]] for s, w in zip(self.signs, weights, strict=True)
+        ]
+        return neuron_features(cell.k, neurons, self.biases)
 
     def first_layer(self, sums: GradientSums) -> npt.NDArray[np.float64]:
         """Weights after each B of the first grid, float64 [P, m, n], rounded as the module says."""

@@ -10,7 +10,6 @@ from tests.theory import test_bounds, test_second_stage, test_totals
 from theory.bounds import (
     BretagnolleHuber,
     IntermediateTeacher,
-    LeCam,
     TotalProgressive,
     leaky_teacher,
     theorem,
@@ -99,9 +98,3 @@ def test_planted_faults_are_caught(name: str) -> None:
         plant(patch)
         with pytest.raises(AssertionError):
             check()
-
-
-def test_a_lower_bound_of_the_wrong_side_is_caught() -> None:
-    """LeCam rounded up is above the 60-digit value that the lower bound must not exceed."""
-    value = LeCam().evaluate(n=51, k=2)
-    assert value.value == value.enclosure.lower

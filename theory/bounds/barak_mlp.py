@@ -56,16 +56,8 @@ class BarakMLP(AboveSupport, AsymptoticTheorem):
     reference = "Barak et al. 2022, Theorem 4"
     sources = (Source(BARAK, "Theorem 4", Standing.READ),)
     parameters = (N, K, EPSILON)
-
-    @property
-    def side(self) -> Kind:
-        """That many samples suffice."""
-        return Kind.UPPER
-
-    @property
-    def standing(self) -> Standing:
-        """Read in the source."""
-        return Standing.READ
+    asymptotic_side = Kind.UPPER
+    standing = Standing.READ
 
     @property
     def formula(self) -> "sympy.Expr":

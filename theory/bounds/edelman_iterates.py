@@ -76,11 +76,7 @@ class EdelmanIterates(AboveSupport):
     reference = "Edelman et al. 2023, Proposition 3"
     sources = (Source(EDELMAN, "Proposition 3", Standing.READ),)
     parameters = (N, K, PARAMETERS, NOISE, DEPENDENCE)
-
-    @property
-    def standing(self) -> Standing:
-        """Read in the source."""
-        return Standing.READ
+    standing = Standing.READ
 
     @property
     def formula(self) -> "sympy.Expr":

@@ -45,16 +45,8 @@ class KouSignSGD(AboveSupport, AsymptoticTheorem):
     reference = "Kou et al. 2024"
     sources = (Source(KOU, "", Standing.READ),)
     parameters = (N, K)
-
-    @property
-    def side(self) -> Kind:
-        """That many samples suffice."""
-        return Kind.UPPER
-
-    @property
-    def standing(self) -> Standing:
-        """Read in the source."""
-        return Standing.READ
+    asymptotic_side = Kind.UPPER
+    standing = Standing.READ
 
     @property
     def formula(self) -> "sympy.Expr":

@@ -68,16 +68,8 @@ class PaperOneShot(AboveSupport, AsymptoticTheorem):
         Source(PANIGRAHI, "Theorem 3.2 for a teacher of loss O(n^-c)", Standing.RECALLED),
     )
     parameters = (N, K, EPSILON, LABEL, TEACHER_ERROR)
-
-    @property
-    def side(self) -> Kind:
-        """Fewer samples do not suffice."""
-        return Kind.LOWER
-
-    @property
-    def standing(self) -> Standing:
-        """Quoted by a reviewer; with an erring teacher only recalled, as the sources say."""
-        return Standing.QUOTED
+    asymptotic_side = Kind.LOWER
+    standing = Standing.QUOTED
 
     @property
     def formula(self) -> "sympy.Expr":

@@ -49,16 +49,8 @@ class PaperProgressive(AboveSupport, AsymptoticTheorem):
     reference = "Panigrahi et al. 2025, Theorem 3.2, as a reviewer quotes it"
     sources = (Source(PANIGRAHI, "Theorem 3.2", Standing.QUOTED),)
     parameters = (N, K, EPSILON)
-
-    @property
-    def side(self) -> Kind:
-        """That many samples suffice."""
-        return Kind.UPPER
-
-    @property
-    def standing(self) -> Standing:
-        """Quoted by a reviewer."""
-        return Standing.QUOTED
+    asymptotic_side = Kind.UPPER
+    standing = Standing.QUOTED
 
     @property
     def formula(self) -> "sympy.Expr":

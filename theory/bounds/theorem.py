@@ -67,7 +67,7 @@ class Theorem(ABC):
 
     name: the key in the registry; quantity: what the number counts, such as `samples`; statement: the theorem in
     one sentence; reference: where the argument comes from, in a phrase; sources: works it rests on; parameters: what
-    it is about.
+    it is about; standing: how the statement came here.
     """
 
     name: ClassVar[str]
@@ -77,16 +77,13 @@ class Theorem(ABC):
     reference: ClassVar[str]
     sources: ClassVar[tuple[Source, ...]]
     parameters: ClassVar[tuple[Parameter, ...]]
+    standing: ClassVar[Standing] = Standing.PROVED
+    asymptotic_side: ClassVar[Kind | None] = None
 
     @property
     def side(self) -> Kind:
-        """What the claim is, where `kind` is ASYMPTOTIC: UPPER or LOWER; otherwise the kind."""
-        return self.kind
-
-    @property
-    def standing(self) -> Standing:
-        """How the statement came here; by default it is proved in this package."""
-        return Standing.PROVED
+        """What the claim is, where `kind` is ASYMPTOTIC: UPPER or LOWER, as `asymptotic_side` says; else the kind."""
+        return self.asymptotic_side or self.kind
 
     @property
     @abstractmethod
