@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import pytest
 
-from tests.theory import test_bounds, test_second_stage, test_totals
+from tests.theory import test_bounds, test_lower_bounds, test_second_stage, test_totals
 from theory.bounds import (
     BretagnolleHuber,
     IntermediateTeacher,
@@ -67,7 +67,7 @@ def intermediate_is_b1() -> None:
 
 
 def leaky_exponent() -> None:
-    test_bounds.test_no_teacher_with_that_error_separates_more()
+    test_lower_bounds.test_no_teacher_with_that_error_separates_more()
 
 
 def progressive_is_the_sum() -> None:
