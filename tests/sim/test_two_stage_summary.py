@@ -71,6 +71,13 @@ def test_students_within_all_bounds_are_consistent() -> None:
     assert total.interval.lower < 2 * 1500 <= 1.2 * total.interval.upper
 
 
+def test_upper_bounds_of_the_first_stage_hold_for_all_larger_numbers() -> None:
+    """Success is measured at recorded counts above the bound: S1' itself is proved at its own B only."""
+    summary = summary_of(CrossEntropy(), 21, 1500, 1000)
+    (exact,) = (b for b in summary.theory["bounds"] if b["name"] == "S1'")
+    assert summary.bound("first", Kind.UPPER) == exact["persistent"] > exact["samples"]
+
+
 FAULTS = [
     (summary_of(CrossEntropy(), 21, 50, 10), {"first stage", "total to error 0.1"}),  # too early
     (summary_of(CrossEntropy(), 21, 30_000, 1000), {"first stage", "total to loss 0.1"}),  # too late

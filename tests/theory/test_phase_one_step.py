@@ -3,6 +3,7 @@ import math
 from collections import Counter
 from fractions import Fraction
 
+import mpmath
 import numpy as np
 import pytest
 
@@ -130,7 +131,14 @@ def test_tails_by_enumeration(width: int, inside: bool) -> None:
     total = sum(law.values())
     top = max(map(abs, kappas))
     slack = top / 1024  # rounding of kappa moves c by at most half of this
-    for threshold in (top / 7, top / 3, top * Fraction(9, 10)):
+    values = sorted({abs(value) for value in law})
+    for threshold in (
+        top / 7,
+        top / 3,
+        top * Fraction(9, 10),
+        *values,
+        *(v - top / 10**6 for v in values[1:]),
+    ):
         found = ensemble.tail(threshold, inside=inside)
         if inside:
             exact = sum(c for value, c in law.items() if abs(value) <= threshold) / total
@@ -146,6 +154,27 @@ def test_mean_square_agrees_with_the_teacher() -> None:
     inside, _ = Ensemble(201, 4, 64).kappas()
     mean = 2 * sum(v * v for v in inside) / len(inside) / 64
     assert float(mean) == pytest.approx(float(degree_one_mean_square(4, 64)), rel=0.05)
+
+
+def test_success_is_the_sum_of_its_terms() -> None:
+    """The docstring's bound, term by term, in 40 digits."""
+    ensemble, B = Ensemble(51, 2, 64), 3 * 10**4
+    theta, outer = Fraction(1, 100), Fraction(1, 500)
+    found = ensemble._at(B, theta, outer)
+    with mpmath.workdps(40):
+
+        def real(value: Fraction) -> mpmath.mpf:
+            return mpmath.mpf(value.numerator) / value.denominator
+
+        V, M, margin = real(found.norm), real(ensemble.sup_norm), real((theta - outer) / 2)
+        large = 2 * mpmath.exp(-V * 64 / real(ensemble.pair_norm))  # pair_norm is m^2 beta^2
+        noise = 100 * mpmath.exp(-B * margin**2 / (4 * V + 2 * M * margin))
+        small, leaky = ensemble.tail(theta, inside=True), ensemble.tail(outer, inside=False)
+        expected = (1 - mpmath.mpf(small)) ** 2 - 49 * mpmath.mpf(leaky) - large - noise
+        assert large > 1e-12
+        assert noise > 1e-12
+        assert found.probability <= expected <= found.probability + mpmath.mpf(10) ** -14
+    assert found.dead_zone == (theta + outer) / 4
 
 
 def test_success_grows_and_stays_below_one() -> None:

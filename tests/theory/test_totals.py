@@ -1,9 +1,13 @@
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 import mpmath
 import pytest
 import sympy
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from theory.bounds import (
     ConfidentSecondStage,
@@ -19,7 +23,7 @@ from theory.enclosure import upper
 from theory.errors import TheoryError
 from theory.growth import symbol_n
 from theory.raw_step import RawStep
-from theory.second_stage import OnlineHinge, bias_features
+from theory.second_stage import OnlineHinge, bias_features, knot_features, knot_separator
 
 TENTH = Fraction(1, 10)
 
@@ -120,6 +124,41 @@ def test_raw_corollary_follows_from_the_theorem(k: int, epsilon: Fraction) -> No
         total = TotalRaw().evaluate(n=n, k=k, epsilon=epsilon)
         assert total.value >= B + T
         assert total.value <= B + T + 2
+
+
+def test_raw_theorem_in_expressions() -> None:
+    """2 R^2 G^2/T + 2 R rho + rho^2/G^2 with rho^2 = m eta^2 (n v/B + leakage/4), k = 2: R^2 = 6.5, G^2 = 56, v = 1."""
+    step = replace(RawStep.of_knots(2), leakage=Fraction(1, 50))
+    n, B, T = 51, 10**4, 10**5
+    rho2 = 3 * 4 * (n / B * 1 + 1 / 200)
+    expected = 2 * 6.5 * 56 / T + 2 * math.sqrt(6.5 * rho2) + rho2 / 56
+    assert upper(step.expected_loss(n, B, T)) == pytest.approx(expected, rel=1e-12)
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_raw_inequality_for_every_sequence(data: st.DataObject) -> None:
+    """sum l_t <= 2 R^2 G^2 + 2 sum l*_t + sum ||delta_t||^2/G^2, step 1/G^2, in rationals: what the proof sums up."""
+    features, star = knot_features(2), knot_separator(2)
+    radius = features.squared_radius
+    norm = sum((a * a for a in star), Fraction(0))
+    weights, losses, best, moved = [Fraction(0)] * 3, Fraction(0), Fraction(0), Fraction(0)
+    shift = st.integers(-400, 400).map(lambda v: Fraction(v, 100))
+    for _ in range(data.draw(st.integers(1, 30))):
+        c = data.draw(st.integers(0, 2))
+        delta = data.draw(st.tuples(shift, shift, shift))
+        phi, y = [v + d for v, d in zip(features.values[c], delta, strict=True)], features.labels[c]
+
+        def hinge(a: Sequence[Fraction], phi: list[Fraction] = phi, y: int = y) -> Fraction:
+            return max(Fraction(0), 1 - y * sum((u * v for u, v in zip(a, phi, strict=True)), Fraction(0)))
+
+        loss = hinge(weights)
+        losses += loss
+        best += hinge(star)
+        moved += sum((d * d for d in delta), Fraction(0))
+        if loss > 0:
+            weights = [a + y * v / radius for a, v in zip(weights, phi, strict=True)]
+        assert losses <= 2 * norm * radius + 2 * best + moved / radius
 
 
 def test_raw_closed_form() -> None:
