@@ -4,8 +4,6 @@ It answers one question: how many samples does each way of teaching need, and do
 """
 
 import argparse
-import contextlib
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +20,7 @@ from sim.protocol.registry import PROTOCOLS
 from sim.ranges import parse_count
 from sim.runner import check_threads, worker_count
 from theory.errors import TheoryError
+from theory.output import drop_output
 
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
@@ -198,10 +197,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_USAGE
     except BrokenPipeError:
         # The reader of our output has gone (`| head`): nothing is left to say, and nothing to flush.
-        _drop_output()
+        drop_output()
         return EXIT_PIPE
     except OSError as error:
-        _drop_output()
+        drop_output()
         print(f"error: results cannot be written: {error.strerror or error}", file=sys.stderr)
         return EXIT_USAGE
     except KeyboardInterrupt:
@@ -210,12 +209,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return EXIT_INTERRUPTED
-
-
-def _drop_output() -> None:
-    """Let what is left in the buffer of standard output go nowhere."""
-    with contextlib.suppress(OSError):  # standard output may be no file
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _dispatch(given: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 import math
 
 from theory.intervals import Crossing, Interval
+from theory.output import finite
 
 
 def si(value: float | int) -> str:
@@ -15,11 +16,6 @@ def si(value: float | int) -> str:
         return f"{value:.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"
     mantissa, exponent = f"{value:.2e}".split("e")
     return f"{mantissa}e{int(exponent)}"
-
-
-def finite(value: float) -> float | None:
-    """The number; None, which JSON can say, where it is not finite."""
-    return value if math.isfinite(value) else None
 
 
 def duration(seconds: float) -> str:

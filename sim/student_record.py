@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sim.course import Course, StudentSpec
-from sim.numbers import finite
 from sim.source import History, Source
+from theory.output import finite
 
 OK, DIVERGED = "OK", "DIVERGED"
 COLUMNS = ("accuracy", "agreement", "loss", "held_out")

@@ -1,10 +1,8 @@
 """The command line of the registry of bounds: `python -m theory`, `python -m theory B2 --n 50..200 --k 4`."""
 
 import argparse
-import contextlib
 import itertools
 import json
-import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,6 +12,7 @@ from theory import catalogue, listing
 from theory.bounds.theorem import Theorem
 from theory.catalogue import Row
 from theory.errors import TheoryError
+from theory.output import drop_output
 from theory.ranges import MAX_VALUES, parse_range, shown
 
 EXIT_USAGE = 2
@@ -48,23 +47,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_USAGE
     except BrokenPipeError:
-        _drop_output()
+        drop_output()
         return EXIT_PIPE
     except OSError as error:
-        _drop_output()
+        drop_output()
         print(f"error: the output cannot be written: {error.strerror or error}", file=sys.stderr)
         return EXIT_USAGE
     except KeyboardInterrupt:
-        _drop_output()
+        drop_output()
         print("interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
     return 0
-
-
-def _drop_output() -> None:
-    """Let what is left in the buffer of standard output go nowhere."""
-    with contextlib.suppress(OSError):  # standard output may be no file
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _all(given: Sequence[str]) -> None:

@@ -19,6 +19,7 @@ from theory.bounds.references import Reference, Standing
 from theory.bounds.theorem import BoundValue, Theorem
 from theory.enclosure import Enclosure
 from theory.errors import TheoryError
+from theory.output import finite
 from theory.verdict import Kind
 
 if TYPE_CHECKING:
@@ -150,11 +151,6 @@ def growths(theorem: Theorem, rows: Sequence[Row]) -> "dict[int | None, Growth]"
 def exact(value: Any) -> int | str | None:
     """Return a parameter's value for JSON: a whole number, a name, or a fraction as a text such as `1/10`."""
     return str(value) if isinstance(value, Fraction) else value
-
-
-def finite(value: float) -> float | None:
-    """Return a number for JSON, None in place of what is infinite or no number."""
-    return value if math.isfinite(value) else None
 
 
 def summarised(theorem: Theorem) -> dict[str, Any]:

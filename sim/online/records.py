@@ -32,11 +32,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from sim.cell import canonical_json
-from sim.numbers import finite
 from sim.online.cell import OnlineCell, StudentCell, TeacherCell
 from sim.parity import Curve, Outcome, Status
 from sim.protocol.base import Payload
 from sim.student_record import COLUMNS, DIVERGED, OK, record
+from theory.output import finite
 
 TEACHER_DIVERGED = "TEACHER DIVERGED"
 STATUSES = (OK, DIVERGED, TEACHER_DIVERGED)

@@ -9,11 +9,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from sim.numbers import finite
 from sim.online.cell import StudentCell, TeacherCell
 from sim.online.options import NO_THEORY
 from sim.online.summary import THRESHOLDS, Median, OnlineSummary, OnlineSummaryOfCell, Pooled
 from sim.supervision import count_text, number_text
+from theory.output import finite
 
 INTERVALS = (
     "Medians over students, of samples on a grid of log points, with intervals of level 95 % by order statistics (for "

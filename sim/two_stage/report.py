@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from sim.numbers import finite, interval_json
+from sim.numbers import interval_json
 from sim.two_stage.comparisons import FACTORS, Comparison, Comparisons, Growth, Passing
 from sim.two_stage.summary import QUANTITIES, TwoStageGrid, TwoStageSummary
 from theory.intervals import Crossing
+from theory.output import finite
 
 
 def as_json(summary: TwoStageGrid) -> dict[str, Any]:
