@@ -47,7 +47,7 @@ from theory.walsh import signal_sentence, threshold_count
 
 HORIZON_SHARE = 50
 """The first stage's horizon is S1' for δ over this. At S1' for δ/2 itself about one student in 2/δ still fails, so that
-no measured interval for the probability 1 − δ/2 could close before the horizon. It takes about half as many more.
+no measured interval for the probability 1 − δ/2 could close before the horizon. It takes 1.4 to 1.8 times as many.
 """
 
 DEAD_ZONE_UNIT = 1 << 24
