@@ -1,19 +1,31 @@
 """Contenders timed in turns: what all benchmark tables are made of."""
 
+import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
+
+import torch
 
 
 @dataclass(frozen=True)
 class Contender:
-    """Something to time: `run` does `work` units of work."""
+    """Something to time: `run` does `work` units of work, and returns the result."""
 
     name: str
     run: Callable[[], object]
-    work: int
+    work: float
+
+
+class Spread(NamedTuple):
+    """Median and quartiles of the rounds."""
+
+    median: float
+    low: float
+    high: float
 
 
 def interleave(
@@ -34,10 +46,17 @@ def interleave(
     return times
 
 
-def ratio(slow: Sequence[float], fast: Sequence[float]) -> tuple[float, float]:
-    """Median and lowest of the rounds' ratios."""
-    ratios = [b / a for a, b in zip(fast, slow, strict=True)]
-    return statistics.median(ratios), min(ratios)
+def spread(values: Sequence[float]) -> Spread:
+    """Median and quartiles; of a single value, that value three times."""
+    if len(values) == 1:
+        return Spread(values[0], values[0], values[0])
+    low, median, high = statistics.quantiles(values, n=4, method="inclusive")
+    return Spread(median, low, high)
+
+
+def ratios(slow: Sequence[float], fast: Sequence[float]) -> list[float]:
+    """How many times as long the first one took, round by round."""
+    return [a / b for a, b in zip(slow, fast, strict=True)]
 
 
 def markdown(rows: Sequence[dict[str, object]]) -> str:
@@ -58,8 +77,32 @@ def memory(*, reset: bool = False) -> int:
     return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
 
+def use_threads(threads: int | None) -> int:
+    """Binds the process to as many processors, None standing for all; returns how many they are.
+
+    Libraries with pools of their own, such as XLA's, obey that too.
+
+    Raises:
+        ValueError: there are fewer, or none is asked for.
+    """
+    available = sorted(os.sched_getaffinity(0))
+    if threads is None:
+        threads = len(available)
+    if not 1 <= threads <= len(available):
+        raise ValueError(f"threads {threads} is not allowed: give 1 to {len(available)}, the processors here")
+    os.sched_setaffinity(0, available[:threads])
+    torch.set_num_threads(threads)
+    return threads
+
+
 def processor() -> str:
     """Model and number of the processors (Linux), for the heading of a table."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{len(models)} x {models[0]}" if models else "unknown processor"
+    values = {
+        key.strip(): value.strip()
+        for key, _, value in (line.partition(":") for line in lines)
+        if key.strip() in ("model name", "cpu family", "model")
+    }
+    count = len(os.sched_getaffinity(0))
+    name = values.get("model name", "unknown processor")
+    return f"{count} x {name}, family {values.get('cpu family', '?')} model {values.get('model', '?')}"

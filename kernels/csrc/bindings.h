@@ -28,3 +28,4 @@ inline bool interrupted() {
 
 void bind_training(nb::module_& m);
 void bind_hinge(nb::module_& m);
+void bind_calibration(nb::module_& m);

@@ -110,4 +110,5 @@ NB_MODULE(_core, m) {
         nb::arg("alternative"), nb::arg("threads"), nb::arg("level"), nb::arg("sums"), nb::arg("active"));
   bind_training(m);
   bind_hinge(m);
+  bind_calibration(m);
 }

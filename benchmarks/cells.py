@@ -1,0 +1,51 @@
+"""The cases of the default grid: one replicate of a cell of `python -m sim.grid --n 50..200`, as a worker runs it.
+
+The limit is the kernel's, on the cell's samples: what is above it is the kernel's own distance and the grid's overhead.
+"""
+
+from functools import cache
+
+from benchmarks.case import Case
+from benchmarks.limits import first_step_limit
+from benchmarks.side_by_side import Contender
+from sim.cell import FirstStepCell
+from sim.grid import build_parser
+from sim.options import GridOptions
+from sim.plan import plan_cells
+from sim.protocol.base import Means, Part
+from sim.protocol.first_step import FirstStep
+
+MOST = 200_000_000  # samples of a replicate; the default grid's two largest cells have four times as many
+
+
+@cache
+def default_cells() -> tuple[FirstStepCell, ...]:
+    """The cells of the default grid that one replicate ends in less than a second."""
+    options = GridOptions.from_arguments(build_parser().parse_args(["run", "--n", "50..100"]))
+    return tuple(cell for cell in plan_cells(options) if cell.samples <= MOST)
+
+
+def ours(cell: FirstStepCell, replicates: int, threads: int) -> Contender:
+    """Some replicates of the cell."""
+    part = Part(cell, tuple(range(replicates)))
+
+    def run() -> object:
+        return FirstStep().run([part], Means(threads), lambda share: None)
+
+    return Contender(cell.label(), run, replicates)
+
+
+def cases(threads: int, seconds: float = 0.1) -> list[Case]:
+    """A case for each cell, in milliseconds a replicate."""
+
+    def case(cell: FirstStepCell) -> Case:
+        replicates = max(threads, min(64, int(seconds / (2e-4 + cell.samples * 1e-11 * cell.n))))
+        return Case(
+            "default grid",
+            f"{cell.label()}, {cell.samples:.3g} samples",
+            "replicate",
+            lambda: ours(cell, replicates, threads),
+            limit=first_step_limit(cell.n, 1).per(1 / cell.samples),
+        )
+
+    return [case(cell) for cell in default_cells()]
