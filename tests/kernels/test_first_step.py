@@ -1,7 +1,6 @@
 """Every implementation against the definitions and against each other, and relations that any of them must obey."""
 
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -43,7 +42,7 @@ def test_every_width(n: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "neurons", [1, 2, 47, 48, 49, 95, 96, 97, 127, 128, 129, 191, 192, 255, 256, 257, 400, 513]
+    "neurons", [1, 2, 47, 48, 49, 95, 96, 97, 127, 128, 129, 191, 192, 255, 256, 257, 287, 288, 289, 400, 513]
 )
 def test_every_number_of_neurons(neurons: int) -> None:
     _check(make_case(neurons, 21, 2, [300], neurons=neurons, classes=2))
@@ -159,15 +158,17 @@ def test_a_split_segment_adds_up(seed: int, neurons: int, start: int, first: int
     assert torch.equal(whole.active[0] + rest.active[0], whole.active[1])
 
 
-@pytest.mark.parametrize("neurons", [1, 100])
-def test_long_runs_overflow_nothing(neurons: int) -> None:
-    """Past the capacity of the vertical counters (2^21 samples at most), against the sum of short runs."""
-    stop = (1 << 21) + 12345
+@pytest.mark.skipif(len(NATIVE) == 0, reason="the extension is not built")
+@pytest.mark.parametrize("level", NATIVE)
+@pytest.mark.parametrize("neurons", [1, 300])
+def test_long_runs_overflow_nothing(level: str, neurons: int) -> None:
+    """Past the capacity of the vertical counters (2^21 samples at most): one thread takes 2^22 samples at a time, 16
+    threads take 2^18.
+    """
+    stop = (1 << 25) + 12345
     case = make_case(3, 3, 2, [stop], neurons=neurons, q=3)
-    total = case.run(threads=2)
-    cuts = [0, 600_000, 1_400_001, stop]
-    parts = [case.run(start=a, records=torch.tensor([b]), threads=2) for a, b in pairwise(cuts)]
-    assert torch.equal(total.sums, sum(part.sums for part in parts))  # type: ignore[arg-type]
+    total = case.run(level)
+    assert_same(case.run(level, threads=16), total)
     assert total.active.eq(stop).all()
 
 
