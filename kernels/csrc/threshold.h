@@ -37,7 +37,7 @@ struct Threshold {
     while (count % kPad) rows[count++] = zeros;
     plus = count - minus;
     const int64_t reach = q + 1 > n - q ? q + 1 : n - q;
-    planes = 4;
+    planes = 5;  // those of the largest tree
     while ((int64_t{1} << planes) < reach) ++planes;
     if (planes > 8) planes = kMaxPlanes;  // so large an n is rare, and not worth its own code
     initial = ~uint64_t(negative + (int64_t{1} << planes) - 1 - q);
@@ -47,8 +47,10 @@ struct Threshold {
   PARITY_INLINE static void count(const V* x, const uint32_t* row, int32_t length, V* planes) {
     const char* base = reinterpret_cast<const char*>(x);
     auto next = [&] { return load(base + *row++); };
-    for (; length >= 16; length -= 16) ripple<4, Planes>(planes, add_tree<16>(planes, next));
-    for (; length > 0; length -= 4) ripple<2, Planes>(planes, add_tree<4>(planes, next));
+    for (; length >= 32; length -= 32) ripple<5, Planes>(planes, add_tree<32>(planes, next));
+    if (length & 16) ripple<4, Planes>(planes, add_tree<16>(planes, next));
+    if (length & 8) ripple<3, Planes>(planes, add_tree<8>(planes, next));
+    if (length & 4) ripple<2, Planes>(planes, add_tree<4>(planes, next));
   }
 
   template <int Planes>
@@ -66,7 +68,6 @@ struct Threshold {
   // x: rows of a sub-block, of which row n holds zeros; fires: kPer vectors.
   void run(const V* x, V* fires) const {
     switch (planes) {
-      case 4: return run_planes<4>(x, fires);
       case 5: return run_planes<5>(x, fires);
       case 6: return run_planes<6>(x, fires);
       case 7: return run_planes<7>(x, fires);
