@@ -30,6 +30,14 @@ typedef uint8_t VB __attribute__((vector_size(kBytes), may_alias));
 constexpr int kWords = kBytes / 8;  // 64-bit words of one vector
 constexpr int kPer = 64 / kBytes;   // vectors of one row of 512 samples
 
+// Whether the ones of a vector are counted by one instruction: adding up counts then costs no more than full adders.
+// The tests ask for what follows from it at other levels too.
+#if PARITY_AVX512 || PARITY_FAST_COUNT
+constexpr bool kFastCount = true;
+#else
+constexpr bool kFastCount = false;
+#endif
+
 #define PARITY_INLINE inline __attribute__((always_inline))
 #define PARITY_NOINLINE __attribute__((noinline))  // large and called rarely: one copy compiles faster
 

@@ -1,6 +1,6 @@
 // First-step sums with samples in the bits of a vector: one neuron after the other over a whole block of inputs.
 // For few neurons per stream. Per 8 * kBytes samples, neuron and coordinate: one full adder for the
-// activation, one `and_xor` and one full adder for the gradient.
+// activation, one `and_xor` and one full adder (or, with kFastCount, one count and one addition) for the gradient.
 #pragma once
 
 #include "chunk.h"
@@ -41,16 +41,9 @@ class Sliced {
   PARITY_NOINLINE void add(const Chunk& chunk, int64_t lo, int64_t hi) {
     V mask[kVectors];
     for (int v = 0; v < kVectors; ++v) mask[v] = sample_mask(v, lo, hi);
-    for (int64_t j = 0; j < count_; ++j) {
-      V fires[kVectors];
-      V count = zero();
-      for (int v = 0; v < kVectors; ++v) {
-        fires[v] = fires_[j * kVectors + v] & mask[v];
-        count += count_ones(fires[v]);
-      }
-      active_[j] += int64_t(total(count));
-      for (int64_t c = 0; c < job_.classes; ++c) add_class(chunk, j, c, fires);
-    }
+    int64_t j = 0;
+    for (; j + kShare <= count_; j += kShare) add_units<kShare>(chunk, j, mask);
+    for (; j < count_; ++j) add_units<1>(chunk, j, mask);
   }
 
   bool full() const { return false; }
@@ -79,35 +72,59 @@ class Sliced {
 
  private:
   static constexpr int kVectors = int(kSubs) * kPer;
-  static constexpr int kTree = kVectors < 16 ? kVectors : 16;
+  static constexpr int kTree = kFastCount ? 1 : kVectors < 16 ? kVectors : 16;
+  static constexpr int kShare = kFastCount ? 2 : 1;  // neurons that share the loads of the inputs
   static constexpr int kLevels = log2_of(kTree);
   static constexpr int kStored = kLevels + 1;  // the planes, then the number of carries out of them
 
-  PARITY_NOINLINE void add_class(const Chunk& chunk, int64_t j, int64_t c, const V* fires) {
-    V counted[kVectors], negative[kVectors];
-    V count = zero();
-    for (int v = 0; v < kVectors; ++v) {
-      counted[v] = fires[v] & chunk.present[c * kVectors + v];
-      negative[v] = chunk.negative[c * kVectors + v];
-      count += count_ones(counted[v]);
+  // Units: neurons, from j on.
+  template <int Units>
+  PARITY_NOINLINE void add_units(const Chunk& chunk, int64_t j, const V* mask) {
+    V fires[Units][kVectors];
+    for (int u = 0; u < Units; ++u) {
+      V count = zero();
+      for (int v = 0; v < kVectors; ++v) {
+        fires[u][v] = fires_[(j + u) * kVectors + v] & mask[v];
+        count += count_ones(fires[u][v]);
+      }
+      active_[j + u] += int64_t(total(count));
     }
+    for (int64_t c = 0; c < job_.classes; ++c) add_class<Units>(chunk, j, c, fires);
+  }
+
+  template <int Units>
+  PARITY_NOINLINE void add_class(const Chunk& chunk, int64_t j, int64_t c, const V (*fires)[kVectors]) {
+    V counted[Units][kVectors], negative[kVectors];
     const int64_t unit = c * count_ + j;
-    labelled_[unit] += int64_t(total(count));
-    V* stored = planes_ + unit * job_.n * kStored;
+    for (int v = 0; v < kVectors; ++v) negative[v] = chunk.negative[c * kVectors + v];
+    for (int u = 0; u < Units; ++u) {
+      V count = zero();
+      for (int v = 0; v < kVectors; ++v) {
+        counted[u][v] = fires[u][v] & chunk.present[c * kVectors + v];
+        count += count_ones(counted[u][v]);
+      }
+      labelled_[unit + u] += int64_t(total(count));
+    }
+    V* row = planes_ + unit * job_.n * kStored;
     const int64_t stride = chunk.row_vectors;
-    for (int64_t i = 0; i < job_.n; ++i, stored += kStored) {
+    for (int64_t i = 0; i < job_.n; ++i, row += kStored) {
       const V* x = chunk.x + i * kPer;
-      V p[kLevels], carries = stored[kLevels];
-      for (int l = 0; l < kLevels; ++l) p[l] = stored[l];
-      int v = 0;
-      auto next = [&] {
-        const V bits = and_xor(counted[v], negative[v], x[v / kPer * stride + v % kPer]);
-        ++v;
-        return bits;
-      };
-      while (v < kVectors) carries += count_ones(add_tree<kTree>(p, next));
-      for (int l = 0; l < kLevels; ++l) stored[l] = p[l];
-      stored[kLevels] = carries;
+      V p[Units][kStored];  // read and written around the sums, so that these can share their loads
+      for (int u = 0; u < Units; ++u) {
+        for (int l = 0; l < kStored; ++l) p[u][l] = row[u * job_.n * kStored + l];
+      }
+      for (int u = 0; u < Units; ++u) {
+        int v = 0;
+        auto next = [&] {
+          const V bits = and_xor(counted[u][v], negative[v], x[v / kPer * stride + v % kPer]);
+          ++v;
+          return bits;
+        };
+        while (v < kVectors) p[u][kLevels] += count_ones(add_tree<kTree>(p[u], next));
+      }
+      for (int u = 0; u < Units; ++u) {
+        for (int l = 0; l < kStored; ++l) row[u * job_.n * kStored + l] = p[u][l];
+      }
     }
   }
 

@@ -41,7 +41,9 @@ FAULTS = {
         "(int64_t{1} << planes) - 2 - q)",
     ),
     "ripple one plane short": ("adders.h", "p < Last; ++p", "p < Last - 1; ++p"),
-    "partner forgotten": ("solo.h", "if (rounds_ >> l & 1) count", "if (rounds_ >> l & 2) count"),
+    "partner forgotten": ("tally.h", "if (rounds_ >> l & 1) count", "if (rounds_ >> l & 2) count"),
+    "tree of eight forgotten": ("threshold.h", "if (length & 8)", "if (length & 64)"),
+    "tree of 32 one plane low": ("threshold.h", "ripple<5, Planes>", "ripple<4, Planes>"),
     "leftovers swapped": ("threes.h", "table[4 + s] = a ^ b;", "table[4 + s] = a | b;"),
     "selectors of the second round": (
         "threes.h",
@@ -51,6 +53,21 @@ FAULTS = {
     "negatives not counted": ("wide.h", "values[j] - negatives", "values[j]"),
     "labels not complemented": ("labels.h", "high[h] ^ flip", "high[h]"),
     "records not accumulated": ("schedule.cpp", "p = 1; p < job.record_count", "p = 2; p < job.record_count"),
+}
+
+# the same where counting ones is one instruction, as it is with AVX-512
+FAST = "-DPARITY_FAST_COUNT=1"
+FAULTS_OF_COUNTS = {
+    "a vector not counted": ("tally.h", "h < kPer; ++h) count +=", "h < kPer - 1; ++h) count +="),
+    "a count left behind": ("tally.h", "counts_[i] = zero();", "(void)counts_;"),
+    "second neuron on the first's sums": ("sliced.h", "row[u * job_.n * kStored + l] =", "row[l] ="),
+    "second neuron's labels": ("sliced.h", "labelled_[unit + u] +=", "labelled_[unit] +="),
+    "last neuron of an odd number": (
+        "sliced.h",
+        "for (; j < count_; ++j) add_units",
+        "for (; j + 1 < count_; ++j) add_units",
+    ),
+    "neurons on their own": ("sliced.h", "fires_[(j + u) * kVectors", "fires_[j * kVectors"),
 }
 
 
@@ -66,13 +83,15 @@ def _cases() -> list[Case]:
             start=start,
             probability=probability,
         )
-        for m in (1, 40, 130)
-        for n in (7, 40)
+        for m in (1, 41, 130)
+        for n in (7, 90)
         for start, probability in ((0, None), (3, 2**63 + 3))
     ]
     # units that always fire fill the counters
     return cases + [
-        make_case(m, 9, 1, [stop], neurons=m, hard=True, q=9) for m in (1, 60, 130) for stop in (512, 29_000)
+        make_case(m, 9, 1, [300, stop], neurons=m, hard=True, q=9)
+        for m in (1, 60, 130)
+        for stop in (512, 29_000)
     ]
 
 
@@ -86,9 +105,12 @@ def _wrong(expected: list[kernels.FirstStepSums]) -> bool:
 
 @needs_compiler
 @pytest.mark.skipif(not kernels.status().levels, reason="needs the extension")
-def test_a_fresh_build_is_right(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("flags", [(), (FAST,)])
+def test_a_fresh_build_is_right(
+    flags: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     expected = [case.run("reference") for case in _cases()]
-    library = build(SOURCES, tmp_path / "fresh.so")
+    library = build(SOURCES, tmp_path / "fresh.so", flags)
     use(library, monkeypatch)
     assert not _wrong(expected)
 
@@ -96,10 +118,12 @@ def test_a_fresh_build_is_right(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 @needs_compiler
 @pytest.mark.nightly
 @pytest.mark.skipif(not kernels.status().levels, reason="needs the extension")
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", [*FAULTS, *FAULTS_OF_COUNTS])
 def test_planted_faults_are_caught(fault: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     expected = [case.run() for case in _cases()]
-    use(build(plant(FAULTS[fault], tmp_path), tmp_path / "faulty.so"), monkeypatch)
+    flags = (FAST,) if fault in FAULTS_OF_COUNTS else ()
+    sources = plant((FAULTS | FAULTS_OF_COUNTS)[fault], tmp_path)
+    use(build(sources, tmp_path / "faulty.so", flags), monkeypatch)
     assert _wrong(expected)
 
 
