@@ -17,7 +17,6 @@ using parity::Training;
 constexpr int64_t kSharedWidth = 2048;
 constexpr int64_t kTileBlocks = 16;
 constexpr int64_t kTogether = 2;  // small students that a member takes at once; this changes no result either
-constexpr int64_t kNear = 1 << 19;  // bytes of weights that stay in a processor's own cache
 
 template <class F>
 class Run {
@@ -267,17 +266,13 @@ class Run {
   void finish_block(Student& student, const Course& course, int64_t b, const Scratch& scratch) const {
     const Block<F>& block = blocks_[size_t(b)];
     const int64_t begin = begin_of(student), end = end_of(student), per_vector = shape_.padded * kLane;
-    const bool far = (end - begin) * per_vector * int64_t(sizeof(F)) > kNear, more = b + 1 < count_;
+    const bool more = b + 1 < count_;
     const bool ends = split_ && (begins_[size_t(b)] + block.rows) % job_.batch == 0;
     const F factor = course.steps.factors == nullptr ? F(1) : course.steps.factors[0];
     if (ends) student.c = factor * student.c + student.c_sum, student.c_sum = 0;
     for (int64_t v = begin; v < end; ++v) {
       F* h = student.part.h + v * kLane;
       F* w = student.weights + v * per_vector;
-      if (far) {  // what does not fit the cache is asked for in time: the next neurons' weights and rows
-        for (int64_t t = 0; t < block.rows; ++t) __builtin_prefetch(h + t * stride_ + kLane, 1);
-        for (int64_t i = 0; i < per_vector; i += kLane) __builtin_prefetch(w + per_vector + i, 1);
-      }
       if (!split_ && more) {
         scratch.products.advance(w, block, blocks_[size_t(b) + 1], h, stride_, course.share, course.keep);
         continue;
