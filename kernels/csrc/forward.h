@@ -64,7 +64,7 @@ class Pass {
     draw_rows(job_.key, job_.stream, shape_.n, job_.start + at_sample, count, s.bits, words, s.drawn);
     s.preparation.prepare(s.block, s.bits, words, 0, count);
     for (int64_t r = 0; r < job_.students; ++r) {
-      for (int64_t t = 0; t < ceil_div(count, 4) * 4; ++t) at(s.z + t * kLane) = Vec{};
+      for (int64_t t = 0; t < ceil_div(count, kSums) * kSums; ++t) at(s.z + t * kLane) = Vec{};
       for (int64_t v = 0; v < vectors_; ++v) {
         vector(weights_ + r * weights_size_ + v * shape_.padded * kLane, at(a_ + (r * vectors_ + v) * kLane), s);
       }
@@ -77,14 +77,15 @@ class Pass {
     for (int64_t slab = 0; slab < shape_.slabs; ++slab) {
       const int64_t begin = shape_.slab_begin(slab), groups = shape_.slab_begin(slab + 1) - begin;
       const bool last = slab + 1 == shape_.slabs;
-      s.products.tabulate_slab(weights, begin, groups);
-      for (int64_t t = 0; t < s.block.rows; t += 4) {
-        Vec sums[4] = {};
+      s.products.tabulate_slab(weights, slab);
+      for (int64_t t = 0; t < s.block.rows; t += kSums) {
+        Vec sums[kSums] = {};
         if (slab > 0) {
-          for (int64_t u = 0; u < 4; ++u) sums[u] = at(s.h + (t + u) * kLane);
+          for (int64_t u = 0; u < kSums; ++u) sums[u] = at(s.h + (t + u) * kLane);
         }
-        s.products.look_up(s.products.tables, s.block.forward + (t / 4 * shape_.groups + begin) * 4, groups, sums);
-        for (int64_t u = 0; u < 4; ++u) {
+        s.products.template look_up<kSums>(s.products.tables, s.block.forward + (t * shape_.groups + begin * 4),
+                                           shape_.groups * 4, groups, sums);
+        for (int64_t u = 0; u < kSums; ++u) {
           if (last) {
             at(s.z + (t + u) * kLane) += relu<F>(sums[u]) * a;
           } else {

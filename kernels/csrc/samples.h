@@ -16,7 +16,8 @@ using parity::kSubs;
 
 constexpr int64_t kGroup = 4;     // signs of one look-up
 constexpr int64_t kEntries = 16;  // of its table
-constexpr int64_t kSlab = 26;     // tables in use at once, so that they stay in the first-level cache
+constexpr int64_t kSums = 8;      // of a product, that look-ups add to side by side; rows go up to a multiple of it
+constexpr int64_t kSlab = kBytes == 64 ? 13 : 26;  // tables in use at once, so that they stay in the first-level cache
 
 inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -109,7 +110,7 @@ struct Preparation {
       : shape(s), bits(arena.take<uint64_t>(s.sample_words * (max_rows + 64))) {}
 
   static void allocate(Block<F>& block, const Shape& shape, int64_t rows, bool training, Arena& arena) {
-    const int64_t quads = ceil_div(rows, kGroup);
+    const int64_t quads = ceil_div(rows, kSums) * kSums / kGroup;
     block.forward = arena.take<uint16_t>(quads * shape.groups * kGroup);
     block.update = training ? arena.take<uint16_t>(shape.padded * quads) : nullptr;
     block.gram = training ? arena.take<F>(rows * parity::kMaxRows) : nullptr;
@@ -134,7 +135,7 @@ struct Preparation {
       for (int64_t g = begin; g < shape.slab_begin(slab + 1); ++g) {
         const uint64_t* word = bits + g / 16 * stride;
         const int64_t shift = g % 16 * kGroup, base = (g - begin) * kEntries;
-        for (int64_t t = 0; t < ceil_div(count, kGroup) * kGroup; ++t) {
+        for (int64_t t = 0; t < ceil_div(count, kSums) * kSums; ++t) {
           block.forward[(t / kGroup * shape.groups + g) * kGroup + t % kGroup] =
               uint16_t((base + int64_t(word[t] >> shift & (kEntries - 1))) * kBytes);
         }

@@ -29,6 +29,7 @@ F slope(Loss loss, F z, F y) {
 
 // Rows past the last one of a block are computed, and not used.
 constexpr int64_t kSubRows = 8;
+static_assert(kSubRows % kSums == 0, "products write as many rows");
 constexpr int64_t kChunkNeurons = 512;
 
 // What a member of a team needs to go through a block.

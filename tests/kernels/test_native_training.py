@@ -27,9 +27,11 @@ FAULTS = {
     "weights of the tables swapped": ("products.h", "difference = w3 - w2", "difference = w2 - w3"),
     "second slab forgets the first": (
         "products.h",
-        "if (slab > 0) {\n        for (int64_t u = 0; u < 4; ++u) sums[u] = at(h + (t",
-        "if (slab > 1) {\n        for (int64_t u = 0; u < 4; ++u) sums[u] = at(h + (t",
+        "if (slab > 0) {\n        for (int64_t u = 0; u < kSums; ++u) sums[u] = at(h + u",
+        "if (slab > 1) {\n        for (int64_t u = 0; u < kSums; ++u) sums[u] = at(h + u",
     ),
+    "the next four sums look up what the first did": ("products.h", "offsets + q / 4 * apart", "offsets"),
+    "the last group of a slab is not moved": ("products.h", "for (; g < end; ++g) {", "for (; g + 1 < end; ++g) {"),
     "rows past the end count": ("products.h", "t + u < block.rows ? at(c", "t + u < block.rows + 1 ? at(c"),
     "kept weights not scaled": ("products.h", "sums[u] *= keep;", "sums[u] *= 1;"),
     "a unit at the edge": (
