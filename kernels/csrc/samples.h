@@ -4,6 +4,8 @@
 // looked up ("four Russians"), one addition where a matrix product has four multiply-adds.
 #pragma once
 
+#include <algorithm>
+
 #include "memory.h"
 #include "random.h"
 #include "training.h"
@@ -27,37 +29,43 @@ PARITY_INLINE uint64_t bits_from(const uint64_t* row, int64_t at) {
   return shift == 0 ? row[word] : row[word] >> shift | row[word + 1] << (64 - shift);
 }
 
-// Samples start .. start + count - 1 of a stream as rows of bits, one row a coordinate, a one being x = -1. Rows have
-// `words` words, at least count / 64 + 1, rounded up. `scratch` has room for n * kPer vectors.
+// Draws the sub-blocks of kSub samples that samples start .. stop - 1 of a stream lie in, and calls body(first sample,
+// rows): n rows of kPer vectors in `scratch`, a one being x = -1.
+template <class Body>
+PARITY_INLINE void each_sub(uint64_t key, uint64_t stream, int64_t n, int64_t start, int64_t stop, V* scratch,
+                            const Body& body) {
+  for (int64_t block = start / kBlock; block * kBlock < stop; ++block) {
+    Lanes lanes;
+    lanes.seed(key, stream, uint64_t(block), 0);
+    for (int64_t first = block * kBlock; first < std::min(stop, (block + 1) * kBlock); first += kSub) {
+      lanes.fill(scratch, n, [](int64_t, const V*) {});
+      if (first + kSub > start) body(first, reinterpret_cast<const uint64_t*>(scratch));
+    }
+  }
+}
+
+// Samples start .. start + count - 1 of a stream as rows of bits, one row a coordinate. Rows have `words` words, at least
+// count / 64 + 1, rounded up. `scratch` has room for n * kPer vectors.
 inline void draw_rows(uint64_t key, uint64_t stream, int64_t n, int64_t start, int64_t count, uint64_t* rows,
                       int64_t words, V* scratch) {
   std::memset(rows, 0, size_t(n * words) * sizeof(uint64_t));
-  for (int64_t block = start / kBlock; block * kBlock < start + count; ++block) {
-    Lanes lanes;
-    lanes.seed(key, stream, uint64_t(block), 0);
-    for (int64_t sub = 0; sub < kSubs; ++sub) {
-      const int64_t first = block * kBlock + sub * kSub;
-      if (first >= start + count) return;
-      lanes.fill(scratch, n, [](int64_t, const V*) {});
-      if (first + kSub <= start) continue;
-      const uint64_t* drawn = reinterpret_cast<const uint64_t*>(scratch);
-      const int64_t shift = first - start;  // may be negative
-      for (int64_t i = 0; i < n; ++i) {
-        for (int64_t word = 0; word < kSub / 64; ++word) {
-          const int64_t position = shift + word * 64;
-          if (position <= -64 || position >= count) continue;
-          const uint64_t bits = drawn[i * (kSub / 64) + word];
-          uint64_t* row = rows + i * words;
-          if (position < 0) {
-            row[0] |= bits >> -position;
-          } else {
-            row[position / 64] |= bits << position % 64;
-            if (position % 64 != 0) row[position / 64 + 1] |= bits >> (64 - position % 64);
-          }
+  each_sub(key, stream, n, start, start + count, scratch, [=](int64_t first, const uint64_t* drawn) {
+    const int64_t shift = first - start;  // may be negative
+    for (int64_t i = 0; i < n; ++i) {
+      for (int64_t word = 0; word < kSub / 64; ++word) {
+        const int64_t position = shift + word * 64;
+        if (position <= -64 || position >= count) continue;
+        const uint64_t bits = drawn[i * (kSub / 64) + word];
+        uint64_t* row = rows + i * words;
+        if (position < 0) {
+          row[0] |= bits >> -position;
+        } else {
+          row[position / 64] |= bits << position % 64;
+          if (position % 64 != 0) row[position / 64 + 1] |= bits >> (64 - position % 64);
         }
       }
     }
-  }
+  });
 }
 
 // Transposes 64 x 64 bits in place: bit j of word i becomes bit i of word j (Hacker's Delight, 7-3).
