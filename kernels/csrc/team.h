@@ -28,7 +28,7 @@ class Team {
         if (spin < kSpins) {
           relax();
         } else {
-          std::this_thread::yield();  // more threads than processors: let the one we wait for run
+          std::this_thread::yield();  // more threads than processors, if not of one team: let the awaited one run
         }
       }
     }
@@ -51,7 +51,7 @@ class Team {
   void restart() { next_.store(0, std::memory_order_relaxed); }
 
  private:
-  static constexpr int64_t kSpins = 4000;
+  static constexpr int64_t kSpins = 50;  // some microseconds
   struct alignas(128) Slot {
     std::atomic<int64_t> round{0};
   };
