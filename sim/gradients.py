@@ -22,7 +22,7 @@ from sim.channels import Channels
 from sim.protocol.base import Progress
 from sim.schedule import Progressive
 
-SECONDS_PER_SAMPLE = (0.6e-9, 7.0e-12)
+SECONDS_PER_SAMPLE = (0.1e-9, 7.0e-12)
 """Cost of a sample for one neuron: constant, and per coordinate; for the plan and the progress display only."""
 
 

@@ -1,0 +1,144 @@
+"""`python -m benchmarks.regression`: whether the kernels have become slower since the last commit that changed them.
+
+Both versions are built and called in turns in one process; where valgrind is installed, their instructions are
+counted as well. Exit status: 0 no case is slower, or there is nothing to compare with; 1 a case is slower; 2 an option
+is wrong; 3 the present kernels cannot be built or measured; 130 interrupted.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.regression import instructions, report, self_test
+from benchmarks.regression.cases import MOST_CASES
+from benchmarks.regression.comparison import ACCEPTED, PROCESSES, Comparison, compare
+from benchmarks.regression.errors import BrokenError, NothingToCompareError, UsageError
+from benchmarks.regression.rule import needed
+from benchmarks.regression.versions import CACHE, ROOT, Version, earlier, extension
+
+ROUNDS = 56
+
+
+def _number(name: str, text: str, least: int) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = least - 1
+    if value < least:
+        raise UsageError(f"{name} is {text!r}, but must be an integer of at least {least}.")
+    return value
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise UsageError(f"{message[:1].upper()}{message[1:]}; --help lists the options.")
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = _Parser(prog="python -m benchmarks.regression", description=__doc__)
+    parser.add_argument(
+        "--against", metavar="COMMIT", help="the version to compare with, instead of the last other one"
+    )
+    parser.add_argument(
+        "--rounds", default=str(ROUNDS), help=f"of timing, shared out among {PROCESSES} processes"
+    )
+    parser.add_argument(
+        "--seed", help="of the order in which versions are called; another one each time by default"
+    )
+    parser.add_argument("--cache", type=Path, default=CACHE, help="folder of compiled versions (%(default)s)")
+    parser.add_argument("--json", action="store_true", help="print the numbers instead of a table")
+    parser.add_argument(
+        "--self-test", metavar="N", help="compare a version (the present one, or COMMIT) with itself N times"
+    )
+    parser.add_argument(
+        "--tally", type=Path, help="file to which the self-test appends, and from which it goes on"
+    )
+    options = parser.parse_args(arguments)
+    options.rounds = _number("--rounds", options.rounds, 1)
+    if needed(options.rounds, MOST_CASES) is None:
+        least = next(rounds for rounds in range(1, 1000) if needed(rounds, MOST_CASES) is not None)
+        raise UsageError(f"--rounds is {options.rounds}, but fewer than {least} rounds can prove nothing.")
+    options.seed = (
+        int.from_bytes(os.urandom(4)) if options.seed is None else _number("--seed", options.seed, 0)
+    )
+    if options.self_test is not None:
+        options.self_test = _number("--self-test", options.self_test, 1)
+    if options.tally is not None and options.self_test is None:
+        raise UsageError(f"--tally is {str(options.tally)!r}, but is only allowed with --self-test.")
+    return options
+
+
+def _compare(options: argparse.Namespace) -> int:
+    after = Version.of_folder(ROOT, "the working tree")
+    before = earlier(after, options.against)
+    if before.hash == after.hash:
+        raise NothingToCompareError(
+            f"The kernels are those of {before.name}, so there is nothing to compare."
+        )
+    try:
+        extension(before, options.cache)
+    except BrokenError as error:
+        raise NothingToCompareError(f"There is nothing to compare with: {error}") from error
+    why_not = instructions.unavailable()
+    comparison = compare(
+        before, after, options.cache, seed=options.seed, rounds=options.rounds, counting=why_not is None
+    )
+    rows = comparison.rows
+    slower = report.sentences(rows)
+    if options.json:
+        _print_json(options, before.name, after.hash[:12], why_not, comparison, slower)
+    else:
+        print(f"old: {before.name}; new: {after.name}, {after.hash[:12]}; seed {options.seed}\n")
+        print(report.table(rows), "", sep="\n")
+        print(report.rule(options.rounds))
+        print(report.counting(comparison, why_not))
+    for sentence in slower:
+        print(sentence, file=sys.stderr)
+    if slower:
+        print(f"{ACCEPTED.name} can accept it, under {after.hash[:12]!r}, with a reason.", file=sys.stderr)
+    return 1 if slower else 0
+
+
+def _print_json(
+    options: argparse.Namespace,
+    before: str,
+    after: str,
+    why_not: str | None,
+    comparison: Comparison,
+    slower: list[str],
+) -> None:
+    head = {"before": before, "after": after, "seed": options.seed, "rounds": options.rounds}
+    counted = {"not counted": why_not, "left out": comparison.left_out}
+    rows = {"rows": report.as_json(comparison.rows), "slower": slower}
+    print(json.dumps({**head, **counted, **rows}, indent=1))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit status."""
+    as_json = False
+    try:
+        options = _options(sys.argv[1:] if arguments is None else arguments)
+        as_json = options.json
+        if options.self_test is not None:
+            return self_test.run(options)
+        return _compare(options)
+    except NothingToCompareError as nothing:
+        empty = {"rows": [], "slower": [], "nothing to compare": str(nothing)}
+        print(json.dumps(empty) if as_json else nothing)
+        return 0
+    except UsageError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except BrokenError as error:
+        print(error, file=sys.stderr)
+        return 3
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
