@@ -9,6 +9,9 @@ from benchmarks.calibration import Machine
 from benchmarks.peers import has_jax
 from benchmarks.side_by_side import Contender, Spread, interleave, ratios, spread
 
+PAUSE = 0.1
+"""Seconds before each call, in which the threads of the contender before fall asleep (`benchmarks/__init__.py`)."""
+
 Peers = Mapping[str, Callable[[], list[Contender]]]
 """By kind, what makes its variants, of which the fastest is measured."""
 
@@ -121,7 +124,7 @@ def measure(
     chosen = {
         kind: _fastest(make(), clock) for kind, make in case.peers.items() if kind != "JAX" or has_jax()
     }
-    mine, *others = interleave([ours, *chosen.values()], rounds, clock)
+    mine, *others = interleave([ours, *chosen.values()], rounds, clock, PAUSE if chosen else 0.0)
     limit = case.limit if machine is not None else None
     return Row(
         case.kernel,

@@ -22,6 +22,7 @@ from sim.files import whole
 
 PANELS = {"logic": "vector operations", "gemm": "float32 operations"}
 GREY = "0.35"
+NEIGHBOURHOOD = 0.06  # decades
 STYLE: dict[Any, Any] = {"svg.hashsalt": "benchmarks", "font.size": 9}
 
 
@@ -59,7 +60,7 @@ def draw_speedup(axes: Axes, rows: Sequence[Row]) -> None:
         axes.axhline(y - 0.5, color="black", linewidth=0.3, alpha=0.4)
     if shown:
         axes.legend(
-            loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(KINDS), fontsize=8, frameon=False
+            loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(KINDS) // 2, fontsize=8, frameon=False
         )
     else:
         axes.text(0.5, 0.5, "no peer was measured", transform=axes.transAxes, ha="center", va="center")
@@ -135,7 +136,7 @@ def _draw_roofs(
     top = max(peaks.values())
     for (name, peak), style, below in zip(peaks.items(), ("-", "--"), ("bottom", "top"), strict=False):
         axes.axhline(peak, color="black", linewidth=1, linestyle=style)
-        axes.text(span[1], peak, f"{name} ", ha="right", va=below, fontsize=8)
+        axes.text(span[0], peak, f" {name}", ha="left", va=below, fontsize=8)
     x = np.geomspace(*span, 200)
     for style, (level, rate) in zip(("-", "--", "-.", ":"), machine.read.items(), strict=False):
         if level in used:
@@ -160,13 +161,14 @@ def _draw_points(
 
 
 def _annotate(axes: Axes, points: Sequence[Point], colours: Sequence[str], gap: float) -> None:
-    """Labels beside the points, from below to above at least `gap` decades apart."""
-    last = -math.inf
+    """Labels beside the points, from below to above; those of one neighbourhood at least `gap` decades apart."""
+    placed: list[tuple[float, float]] = []
     for point, colour in sorted(zip(points, colours, strict=False), key=lambda pair: pair[0].rate):
-        last = max(math.log10(point.rate), last + gap)
-        axes.annotate(
-            f"  {point.label}", (point.intensity, 10**last), color=colour, fontsize=6.5, va="center"
-        )
+        x, y = math.log10(point.intensity), math.log10(point.rate)
+        near = [other for at, other in placed if abs(at - x) < NEIGHBOURHOOD and other > y - gap]
+        y = max([y, *(other + gap for other in near)])
+        placed.append((x, y))
+        axes.annotate(f"  {point.label}", (point.intensity, 10**y), color=colour, fontsize=6.5, va="center")
 
 
 def save(rows: Sequence[Row], machine: Machine | None, stem: Path, heading: str) -> None:

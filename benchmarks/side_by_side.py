@@ -29,17 +29,22 @@ class Spread(NamedTuple):
 
 
 def interleave(
-    contenders: Sequence[Contender], rounds: int, clock: Callable[[], float] = time.perf_counter
+    contenders: Sequence[Contender],
+    rounds: int,
+    clock: Callable[[], float] = time.perf_counter,
+    pause: float = 0.0,
 ) -> list[list[float]]:
     """Nanoseconds per unit of work of each contender in each round.
 
-    Every round times all contenders once, one after the other, so that a busy machine is busy for all of them.
+    Every round times all contenders once, one after the other, so that a busy machine is busy for all of them. Before
+    each there is a pause of so many seconds: threads of libraries stay awake for a while after their last call.
     """
     times: list[list[float]] = [[] for _ in contenders]
     for contender in contenders:
         contender.run()
     for _ in range(rounds):
         for contender, results in zip(contenders, times, strict=True):
+            time.sleep(pause)
             start = clock()
             contender.run()
             results.append((clock() - start) / contender.work * 1e9)

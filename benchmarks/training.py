@@ -55,8 +55,8 @@ def labels(count: int, level: str = "auto") -> Contender:
 
 
 def steps_for(width: int, students: int, seconds: float, n: int = N) -> int:
-    """Steps of a segment of about that length."""
-    return max(200, min(20_000, int(seconds / (width * students * (2 + n / 2) * 3e-11 + 2e-7))))
+    """Steps of a segment of about that length, but so many that laying out the network before and after is not felt."""
+    return max(4000 // students, min(20_000, int(seconds / (width * students * (2 + n / 2) * 3e-11 + 2e-7))))
 
 
 def cases(threads: int, seconds: float = 0.1) -> list[Case]:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
 import torch
 
 import kernels
@@ -31,7 +32,7 @@ class Batch:
         return f"{self.x.shape[0]} x {self.x.shape[1]} samples"
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=3)
 def draw(n: int, k: int, neurons: int, streams: int, samples: int) -> Batch:
     """The samples and weights that the kernel has, and the parity of the first k coordinates."""
     x = torch.stack([kernels.draw_inputs(KEY, r, n, 0, samples) for r in range(streams)]).to(torch.float32)
@@ -58,12 +59,15 @@ def eager(batch: Batch) -> Contender:
 
 
 def by_hand(batch: Batch) -> Contender:
-    """The step as fp32 matrix products: H = X W^T, T = [H > 0], and (T * y)^T X."""
+    """The step as fp32 matrix products, in place: H = X W^T, T = [H > 0], and (T * y)^T X."""
     weights = batch.w.transpose(1, 2).contiguous()
+    h = torch.empty(*batch.y.shape, batch.w.shape[1])
 
     def run() -> torch.Tensor:
-        fires = (torch.bmm(batch.x, weights) > 0).to(torch.float32).mul_(batch.y[..., None])
-        return torch.bmm(fires.transpose(1, 2), batch.x)
+        torch.bmm(batch.x, weights, out=h)
+        torch.gt(h, 0, out=h)
+        h.mul_(batch.y[..., None])
+        return torch.bmm(h.transpose(1, 2), batch.x)
 
     return Contender(batch.label, run, batch.work)
 
@@ -101,12 +105,15 @@ def with_jax(batch: Batch) -> Contender:
 
 
 def with_numpy(batch: Batch) -> Contender:
-    """The same products in numpy."""
+    """The same products in numpy, in place."""
     w, x, y = (t.numpy() for t in (batch.w, batch.x, batch.y))
+    h = np.empty((*y.shape, w.shape[1]), dtype=np.float32)
 
     def run() -> object:
-        fires = (x @ w.transpose(0, 2, 1) > 0) * y[..., None]
-        return fires.transpose(0, 2, 1) @ x
+        np.matmul(x, w.transpose(0, 2, 1), out=h)
+        np.greater(h, 0, out=h, casting="unsafe")
+        np.multiply(h, y[..., None], out=h)
+        return h.transpose(0, 2, 1) @ x
 
     return Contender(batch.label, run, batch.work)
 
@@ -116,7 +123,7 @@ def peers(n: int, k: int, neurons: int, *, pairs: int = 1 << 22) -> Peers:
     if neurons == 1:
         shapes = [(streams, min(4096, pairs // streams)) for streams in (8, 64)]
     else:
-        shapes = [(1, min(samples, pairs // neurons)) for samples in (4096, 16384)]
+        shapes = [(1, min(samples, pairs // neurons)) for samples in (512, 2048, 8192)]
 
     def of(make: Callable[[Batch], Contender]) -> Callable[[], list[Contender]]:
         return lambda: [make(draw(n, k, neurons, *shape)) for shape in dict.fromkeys(shapes)]
