@@ -10,12 +10,8 @@ from benchmarks.problems import RATE, K, N, network, samples
 from benchmarks.side_by_side import Contender
 
 Networks = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
-MOVES = (
-    1,
-    1,
-    2,
-    2,
-)  # rates of W, b, a, c in units of the step size: the two outputs of a softmax, see kernels.Network
+# Rates of W, b, a, c in units of the step size: the two outputs of a softmax, see kernels.Network.
+MOVES = (1, 1, 2, 2)
 
 
 def eager(width: int, steps: int, n: int, k: int) -> Contender:
