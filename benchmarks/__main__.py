@@ -15,12 +15,12 @@ import kernels
 from benchmarks import cells, first_step, hinge, table, theory, training
 from benchmarks.calibration import calibrate
 from benchmarks.case import Case, Row, measure
-from benchmarks.figures import save
-from benchmarks.options import common_parser, run_main, threads_of
+from benchmarks.figures import FIGURES, save
+from benchmarks.options import KINDS, common_parser, figure_path, run_main, threads_of
 from benchmarks.peers import NO_JAX, has_jax
 from sim.arguments import Parser
 from sim.errors import SimError
-from sim.files import whole
+from sim.files import refuse_outputs, whole
 
 GROUPS = {"first-step": first_step, "training": training, "hinge": hinge, "theory": theory, "grid": cells}
 
@@ -47,6 +47,8 @@ def run(arguments: Sequence[str]) -> int:
         SimError: an option or a file is not allowed.
     """
     given = parser().parse_args(arguments)
+    if given.redraw:
+        refuse_outputs([figure_path(given.out, name, kind) for name in FIGURES for kind in KINDS], {})
     found = _read(given.out) if given.redraw else _measured(given)
     try:
         machine, rows = table.rows_of(found)
@@ -58,7 +60,7 @@ def run(arguments: Sequence[str]) -> int:
         print(f"\n{table.heading(found)}")
         print(table.roofs(machine) if machine is not None else f"No limits: {kernels.status().reason}")
         print(f"\n{table.markdown(rows)}\n")
-    save(rows, machine, given.out.with_suffix(""), table.heading(found))
+    save(rows, machine, given.out, table.heading(found))
     return 0
 
 
@@ -67,7 +69,7 @@ def _measured(given: argparse.Namespace) -> Any:
     unknown = next((group for group in groups if group not in GROUPS), None)
     if unknown is not None:
         raise SimError(f"--only {unknown!r} is not known: give some of {','.join(GROUPS)}")
-    threads = threads_of(given)
+    threads = threads_of(given, FIGURES)
     if not has_jax():
         print(NO_JAX, file=sys.stderr)
     machine = calibrate(kernels.status().live, threads) if kernels.status().levels else None
@@ -87,7 +89,11 @@ def _read(path: Path) -> Any:
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise SimError(f"{path} cannot be read as a result: {error}") from error
+        raise SimError(f"{path} cannot be read as a result: {_why(error)}") from error
+
+
+def _why(error: Exception) -> str:
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
 
 
 if __name__ == "__main__":

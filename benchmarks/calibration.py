@@ -132,9 +132,12 @@ def _rate(loop: Callable[[int], int], threads: int) -> float:
         done: list[int] = []
         workers = [threading.Thread(target=run, args=(rounds, done)) for _ in range(threads)]
         start = time.perf_counter()
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
+        try:
+            for worker in workers:
+                worker.start()
+        finally:  # the interpreter must not end while they run
+            for worker in workers:
+                if worker.ident is not None:
+                    worker.join()
         best = max(best, sum(done) / (time.perf_counter() - start))
     return best

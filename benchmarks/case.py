@@ -121,9 +121,7 @@ def measure(
 ) -> Row:
     """All contenders in turns; of each kind of peer the variant that was fastest in a trial of two rounds."""
     ours = case.ours()
-    chosen = {
-        kind: _fastest(make(), clock) for kind, make in case.peers.items() if kind != "JAX" or has_jax()
-    }
+    chosen = {kind: fastest(make(), clock) for kind, make in case.peers.items() if kind != "JAX" or has_jax()}
     mine, *others = interleave([ours, *chosen.values()], rounds, clock, PAUSE if chosen else 0.0)
     limit = case.limit if machine is not None else None
     return Row(
@@ -141,7 +139,8 @@ def measure(
     )
 
 
-def _fastest(variants: Sequence[Contender], clock: Callable[[], float]) -> Contender:
+def fastest(variants: Sequence[Contender], clock: Callable[[], float] = time.perf_counter) -> Contender:
+    """Of the variants of a kind, in a trial of two rounds."""
     if len(variants) == 1:
         return variants[0]
     times = interleave(variants, 2, clock)

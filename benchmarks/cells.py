@@ -36,7 +36,7 @@ def ours(cell: FirstStepCell, replicates: int, threads: int) -> Contender:
 
 
 def cases(threads: int, seconds: float = 0.1) -> list[Case]:
-    """A case for each cell, in milliseconds a replicate."""
+    """A case for each cell."""
 
     def case(cell: FirstStepCell) -> Case:
         replicates = max(threads, min(64, int(seconds / (2e-4 + cell.samples * 1e-11 * cell.n))))

@@ -15,11 +15,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from benchmarks.calibration import Machine
-from benchmarks.case import Row
+from benchmarks.case import Limit, Row
+from benchmarks.options import KINDS as FILE_KINDS
+from benchmarks.options import figure_path
 from benchmarks.table import KINDS
 from sim.figures import COLOURS, MARKERS
 from sim.files import whole
 
+FIGURES = ("-speedup", "-roofline")
 PANELS = {"logic": "vector operations", "gemm": "float32 operations"}
 GREY = "0.35"
 NEIGHBOURHOOD = 0.06  # decades
@@ -51,6 +54,7 @@ def draw_speedup(axes: Axes, rows: Sequence[Row]) -> None:
             label=kind,
         )
     axes.axvline(1, color="black", linewidth=1)
+    axes.text(1.05, 0.995, "ours", transform=axes.get_xaxis_transform(), va="top", fontsize=8)
     axes.set_xscale("log")
     axes.set_yticks(range(len(shown)), [row.kernel + ", " + row.size for row in shown])
     axes.set_ylim(max(1, len(shown)) - 0.5, -0.5)
@@ -71,8 +75,7 @@ def draw_roofline(axes: Axes, rows: Sequence[Row], machine: Machine, resource: s
 
     Filled points are ours; hollow ones the fastest peer, where it moves other bytes than we do.
     """
-    shown = [(row, row.limit) for row in rows if row.limit is not None and row.limit.resource == resource]
-    shown = [(row, limit) for row, limit in shown if row.kernel != "default grid"]
+    shown = _under(rows, resource)
     series: dict[str, list[Point]] = {}
     peers: list[Point] = []
     for row, limit in shown:
@@ -89,7 +92,7 @@ def draw_roofline(axes: Axes, rows: Sequence[Row], machine: Machine, resource: s
     for index, (name, group) in enumerate(series.items()):
         _draw_points(axes, group, MARKERS[index], COLOURS[index], name, hollow=False)
     if peers:
-        _draw_points(axes, peers, "o", GREY, "the fastest peer, step by step", hollow=True)
+        _draw_points(axes, peers, "o", GREY, "fastest peer: all weights for every step", hollow=True)
     bottom = min(p.rate for p in points) / 2
     colours = [COLOURS[index] for index, group in enumerate(series.values()) for _ in group] + [GREY] * len(
         peers
@@ -108,6 +111,12 @@ def draw_roofline(axes: Axes, rows: Sequence[Row], machine: Machine, resource: s
         axes.legend(fontsize=8, loc="lower right", framealpha=0.95)
     else:
         axes.text(0.5, 0.5, "no such case was measured", transform=axes.transAxes, ha="center", va="center")
+
+
+def _under(rows: Sequence[Row], resource: str) -> list[tuple[Row, Limit]]:
+    """The cases with such a limit, without the grid's, which is that of its kernel."""
+    limited = [(row, row.limit) for row in rows if row.limit is not None and row.kernel != "default grid"]
+    return [(row, limit) for row, limit in limited if limit.resource == resource]
 
 
 class Point(NamedTuple):
@@ -168,29 +177,39 @@ def _annotate(axes: Axes, points: Sequence[Point], colours: Sequence[str], gap: 
         near = [other for at, other in placed if abs(at - x) < NEIGHBOURHOOD and other > y - gap]
         y = max([y, *(other + gap for other in near)])
         placed.append((x, y))
-        axes.annotate(f"  {point.label}", (point.intensity, 10**y), color=colour, fontsize=6.5, va="center")
+        axes.annotate(
+            point.label,
+            (point.intensity, point.rate),
+            (point.intensity * 10 ** (0.4 * NEIGHBOURHOOD), 10**y),
+            color=colour,
+            fontsize=6.5,
+            va="center",
+            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.4, "shrinkA": 0, "shrinkB": 2},
+        )
 
 
-def save(rows: Sequence[Row], machine: Machine | None, stem: Path, heading: str) -> None:
-    """Draws both figures beside `stem`; the roofline only where the machine was calibrated.
+def save(rows: Sequence[Row], machine: Machine | None, out: Path, heading: str) -> None:
+    """Draws both figures beside `out`; the roofline only where the machine was calibrated and something lies under it.
 
     Raises:
         SimError: a file cannot be written.
     """
     size = (8, 1.6 + 0.36 * sum(1 for row in rows if row.peers))
-    save_figure(lambda figure: draw_speedup(figure.subplots(), rows), size, stem, "-speedup", heading)
-    if machine is None:
+    speedup, roofline = FIGURES
+    save_figure(lambda figure: draw_speedup(figure.subplots(), rows), size, out, speedup, heading)
+    shown = [resource for resource in PANELS if _under(rows, resource)]
+    if machine is None or not shown:
         return
 
     def rooflines(figure: Figure) -> None:
-        for axes, resource in zip(figure.subplots(1, 2), PANELS, strict=True):
+        for axes, resource in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
             draw_roofline(axes, rows, machine, resource)
 
-    save_figure(rooflines, (12, 5.2), stem, "-roofline", heading)
+    save_figure(rooflines, (6 * len(shown), 5.2), out, roofline, heading)
 
 
 def save_figure(
-    draw: Callable[[Figure], None], size: tuple[float, float], stem: Path, suffix: str, heading: str
+    draw: Callable[[Figure], None], size: tuple[float, float], out: Path, name: str, heading: str
 ) -> None:
     """A figure of a size in inches with a heading, as .png and .svg, each written whole.
 
@@ -202,8 +221,10 @@ def save_figure(
         FigureCanvasAgg(figure)
         draw(figure)
         figure.suptitle("\n".join(textwrap.wrap(heading, 110)), fontsize=7)
-        for kind, metadata in (("png", None), ("svg", {"Date": None})):
-            path = stem.with_name(f"{stem.name}{suffix}.{kind}")
+        for kind in FILE_KINDS:
+            path = figure_path(out, name, kind)
             with whole(path, "figure ") as temporary:
-                figure.savefig(temporary, format=kind, dpi=150, metadata=metadata)
+                figure.savefig(
+                    temporary, format=kind, dpi=150, metadata={"Date": None} if kind == "svg" else None
+                )
             print(f"wrote {path}", file=sys.stderr)

@@ -217,7 +217,7 @@ def draw(axes: Axes, curves: Sequence[Curve], axis: str) -> None:
     axes.set_ylabel("throughput, of the best")
     axes.grid(True, linewidth=0.4, alpha=0.5)
     if shown:
-        axes.legend(fontsize=7, loc="lower right")
+        axes.legend(fontsize=7, loc="best")
     else:
         axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", va="center")
 
@@ -240,7 +240,7 @@ def run(arguments: Sequence[str]) -> int:
     unknown = next((axis for axis in wanted if axis not in PANELS), None)
     if unknown is not None:
         raise SimError(f"--only {unknown!r} is not known: give some of {','.join(PANELS)}")
-    threads = threads_of(given)
+    threads = threads_of(given, ("",))
     chosen = [series for series in all_series(threads, given.seconds) if series.axis in wanted]
     counts = sorted({series.threads(size) for series in chosen for size in series.sizes})
     live = kernels.status().live
@@ -249,7 +249,7 @@ def run(arguments: Sequence[str]) -> int:
     for number, series in enumerate(chosen, 1):
         print(f"{number} of {len(chosen)}: {series.axis}, {series.name}", file=sys.stderr, flush=True)
         curves.append(measure(series, machines, given.rounds))
-    found: dict[str, Any] = table.result(machines.get(threads), [], given.rounds, threads)
+    found: dict[str, Any] = table.result(machines.get(threads), [], given.rounds, threads, "scaling")
     found["curves"] = [asdict(curve) for curve in curves]
     with whole(given.out, "result ") as path:
         path.write_text(json.dumps(found, indent=1) + "\n")
@@ -259,7 +259,11 @@ def run(arguments: Sequence[str]) -> int:
     else:
         print(f"\n{table.heading(found)} Bold: saturated from here on.\n\n{markdown(curves)}\n")
     save_figure(
-        lambda figure: _draw_all(figure, curves), (12, 7), given.out.with_suffix(""), "", table.heading(found)
+        lambda figure: _draw_all(figure, curves),
+        (12, 7),
+        given.out,
+        "",
+        f"{table.heading(found)} Rings: the first size within 10 % of the best.",
     )
     return 0
 

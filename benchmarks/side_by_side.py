@@ -64,16 +64,6 @@ def ratios(slow: Sequence[float], fast: Sequence[float]) -> list[float]:
     return [a / b for a, b in zip(slow, fast, strict=True)]
 
 
-def markdown(rows: Sequence[dict[str, object]]) -> str:
-    """A table of rows with equal keys."""
-
-    def text(value: object) -> str:
-        return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-    lines = ["| " + " | ".join(rows[0]) + " |", "|" + " --- |" * len(rows[0])]
-    return "\n".join(lines + ["| " + " | ".join(text(v) for v in row.values()) + " |" for row in rows])
-
-
 def memory(*, reset: bool = False) -> int:
     """The process's peak memory in bytes; reset: let the peak start anew from what is in use (Linux)."""
     if reset:

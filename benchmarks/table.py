@@ -21,8 +21,10 @@ class ResultError(ValueError):
     """A file is no result of this program."""
 
 
-def result(machine: Machine | None, rows: Sequence[Row], rounds: int, threads: int) -> dict[str, Any]:
-    """Everything that was measured, and on what, as JSON values."""
+def result(
+    machine: Machine | None, rows: Sequence[Row], rounds: int, threads: int, kind: str = "table"
+) -> dict[str, Any]:
+    """Everything that was measured, and on what, as JSON values; kind: table or scaling."""
     versions = {
         name: importlib.metadata.version(name)
         for name in ("torch", "jax", "numpy")
@@ -31,6 +33,7 @@ def result(machine: Machine | None, rows: Sequence[Row], rounds: int, threads: i
     status = kernels.status()
     return {
         "version": VERSION,
+        "kind": kind,
         "processor": processor(),
         "threads": threads,
         "rounds": rounds,
@@ -47,26 +50,37 @@ def rows_of(found: Any) -> tuple[Machine | None, list[Row]]:
     """The machine and the rows of a result.
 
     Raises:
-        ResultError: it is none, or one of another version.
+        ResultError: it is none, or one of another version or kind.
     """
+    if not isinstance(found, dict) or found.get("version") != VERSION or found.get("kind") != "table":
+        raise ResultError(
+            f"it is no table of version {VERSION}: give a file that `python -m benchmarks` wrote"
+        )
     try:
-        if found["version"] != VERSION:
-            raise ResultError(f"version {found['version']} is not known: give a result of version {VERSION}")
+        heading(found)
         machine = None if found["machine"] is None else Machine(**found["machine"])
+        if machine is not None:
+            roofs(machine)
         rows = [
             Row(
                 **{key: row[key] for key in ("kernel", "size", "unit", "limit_nanoseconds", "binding")},
-                nanoseconds=Spread(*row["nanoseconds"]),
+                nanoseconds=Spread(*map(float, row["nanoseconds"])),
                 limit=None if row["limit"] is None else Limit(**row["limit"]),
                 peers=[
-                    PeerRow(p["kind"], p["variant"], Spread(*p["nanoseconds"]), Spread(*p["times"]))
+                    PeerRow(
+                        p["kind"],
+                        p["variant"],
+                        *(Spread(*map(float, p[key])) for key in ("nanoseconds", "times")),
+                    )
                     for p in row["peers"]
                 ],
             )
             for row in found["rows"]
         ]
-    except (KeyError, TypeError) as error:
-        raise ResultError(f"it lacks {error}: give a file that this program wrote") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ResultError(
+            "it was altered or cut short: give a file as `python -m benchmarks` wrote it"
+        ) from error
     return machine, rows
 
 
@@ -75,8 +89,8 @@ def heading(found: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
     return (
         f"{found['processor']}, {found['threads']} threads; kernels: {found['kernels']['live']}, "
-        f"{found['kernels']['compiler']}; Python {found['python']}, {versions}; medians of {found['rounds']} rounds "
-        "with quartiles."
+        f"{found['kernels']['compiler']}; Python {found['python']}, {versions}; medians of {found['rounds']} "
+        f"{'round' if found['rounds'] == 1 else 'rounds'}."
     )
 
 
@@ -97,7 +111,7 @@ def markdown(rows: Sequence[Row]) -> str:
     lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
     for row in rows:
         over = row.over_limit
-        limit = "" if over is None else f"{over:.2f} ({row.binding})"
+        limit = "" if over is None else f"{_plain(over)} ({row.binding})"
         by_kind = {peer.kind: _times(peer.times) for peer in row.peers}
         cells = [row.kernel, row.size, row.unit, _time(row.nanoseconds), limit]
         lines.append("| " + " | ".join([*cells, *(by_kind.get(kind, "") for kind in kinds)]) + " |")

@@ -1,8 +1,9 @@
 """`pytest benchmarks`: every case, its peers and the scaling series under pytest-benchmark.
 
-`--benchmark-autosave` keeps a run and `--benchmark-compare` compares with it; `--benchmark-only -k sgd` picks. A peer
-and what it is a peer of are in one group. Times of different groups are not of one unit: `extra_info` has the units of
-work of a call, and the machine's limit.
+`--benchmark-autosave` keeps a run and `--benchmark-compare` compares with it; `--benchmark-only -k sgd` picks. Calls of
+ours and of peers do different amounts of work, so each has a group of its own, in which `--benchmark-compare` puts the
+earlier run beside the present one; `extra_info` has nanoseconds a unit of work, which compare across groups of a case,
+and the machine's limit. `python -m benchmarks` is what compares us with peers, in turns.
 """
 
 import os
@@ -14,9 +15,10 @@ from pytest_benchmark.fixture import BenchmarkFixture
 import kernels
 from benchmarks.__main__ import GROUPS, cases
 from benchmarks.calibration import Machine, calibrate
-from benchmarks.case import Case
+from benchmarks.case import Case, fastest
 from benchmarks.peers import NO_JAX, has_jax
 from benchmarks.scaling import Series, all_series
+from benchmarks.side_by_side import Contender
 
 THREADS = len(os.sched_getaffinity(0))
 SECONDS = 0.02
@@ -41,14 +43,20 @@ def _threads() -> object:
     torch.set_num_threads(before)
 
 
+def run(benchmark: BenchmarkFixture, group: str, contender: Contender, unit: str) -> None:
+    """One contender, in a group of its own."""
+    benchmark.group = group
+    benchmark.extra_info[f"work of a call ({unit})"] = contender.work
+    benchmark(contender.run)
+    if benchmark.stats is not None:
+        benchmark.extra_info["nanoseconds a unit"] = benchmark.stats.stats.median / contender.work * 1e9
+
+
 @pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
 def test_ours(benchmark: BenchmarkFixture, case: Case, machine: Machine) -> None:
-    benchmark.group = case.name
-    contender = case.ours()
-    benchmark.extra_info[f"work ({case.unit})"] = contender.work
     if case.limit is not None:
-        benchmark.extra_info["limit, seconds a call"] = case.limit.nanoseconds(machine) * contender.work / 1e9
-    benchmark(contender.run)
+        benchmark.extra_info["limit, nanoseconds a unit"] = case.limit.nanoseconds(machine)
+    run(benchmark, case.name, case.ours(), case.unit)
 
 
 @pytest.mark.parametrize(("name", "kind"), PEERS, ids=[f"{name}: {kind}" for name, kind in PEERS])
@@ -56,16 +64,11 @@ def test_peer(benchmark: BenchmarkFixture, name: str, kind: str) -> None:
     if kind == "JAX" and not has_jax():
         pytest.skip(NO_JAX)
     case = CASES[name]
-    benchmark.group = name
-    contender = case.peers[kind]()[-1]
-    benchmark.extra_info[f"work ({case.unit})"] = contender.work
-    benchmark(contender.run)
+    variants = case.peers[kind]()
+    run(benchmark, f"{name}: {kind}", fastest(variants) if benchmark.enabled else variants[0], case.unit)
 
 
 @pytest.mark.parametrize(("name", "size"), SIZES, ids=[f"{name}: {size}" for name, size in SIZES])
 def test_scaling(benchmark: BenchmarkFixture, name: str, size: int) -> None:
     series: Series = SERIES[name]
-    benchmark.group = name
-    contender = series.make(size)
-    benchmark.extra_info[f"work ({series.unit})"] = contender.work
-    benchmark(contender.run)
+    run(benchmark, name, series.make(size), series.unit)

@@ -1,4 +1,4 @@
-"""The cases of `theory`: exact and certified numbers, milliseconds a call, nothing remembered from an earlier call.
+"""The cases of `theory`: exact and certified numbers, time of a call, nothing remembered from an earlier call.
 
 No machine's limit is stated: the work is on integers and balls of whatever size the exact answer takes. The peers of
 the first step's law are what one would write without the theorem, where that ends: enumeration of all 2^n inputs.

@@ -20,6 +20,7 @@ from benchmarks.regression.rule import needed
 from benchmarks.regression.versions import CACHE, ROOT, Version, earlier, extension
 
 ROUNDS = 56
+MOST_ROUNDS = 1000
 
 
 def _number(name: str, text: str, least: int) -> int:
@@ -58,6 +59,8 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     )
     options = parser.parse_args(arguments)
     options.rounds = _number("--rounds", options.rounds, 1)
+    if options.rounds > MOST_ROUNDS:
+        raise UsageError(f"--rounds is {options.rounds}, but must be at most {MOST_ROUNDS}.")
     if needed(options.rounds, MOST_CASES) is None:
         least = next(rounds for rounds in range(1, 1000) if needed(rounds, MOST_CASES) is not None)
         raise UsageError(f"--rounds is {options.rounds}, but fewer than {least} rounds can prove nothing.")
@@ -95,6 +98,8 @@ def _compare(options: argparse.Namespace) -> int:
         print(report.table(rows), "", sep="\n")
         print(report.rule(options.rounds))
         print(report.counting(comparison, why_not))
+        if not slower:
+            print(f"No case is slower than at {before.name}.")
     for sentence in slower:
         print(sentence, file=sys.stderr)
     if slower:
@@ -135,6 +140,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenError as error:
         print(error, file=sys.stderr)
         return 3
+    except OSError as error:
+        print(f"{error.filename or 'A file'} cannot be used: {error.strerror or error}.", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return 130

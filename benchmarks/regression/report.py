@@ -8,7 +8,7 @@ from benchmarks.regression.cases import MOST_CASES
 from benchmarks.regression.comparison import Comparison, Row
 from benchmarks.regression.rule import RATE, SLOWER, needed, power, tail
 
-_HEAD = ("case", "old, us", "new, us", "times new/old", "instructions", "verdict")
+_HEAD = ("case", "old, µs a call", "new, µs a call", "times new/old", "instructions new/old", "verdict")
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -81,5 +81,6 @@ def counting(comparison: Comparison, why_not: str | None) -> str:
 def as_json(rows: Sequence[Row]) -> list[dict[str, object]]:
     """The rows as plain values."""
     return [
-        {**dataclasses.asdict(row), "instructions": row.instructions, "verdict": row.verdict} for row in rows
+        {**dataclasses.asdict(row), "instructions_ratio": row.instructions, "verdict": row.verdict}
+        for row in rows
     ]

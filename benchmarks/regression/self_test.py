@@ -111,7 +111,7 @@ def run(options: argparse.Namespace) -> int:
     path = options.tally or options.cache / f"self-test-{version.hash[:12]}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     key = (version.hash[:12], options.rounds)
-    lines = [line for line in read(path) if (line["version"], line["rounds"]) == key]
+    lines = [line for line in read(path) if (line.get("version"), line.get("rounds")) == key]
     done = {line["seed"] for line in lines}
     for seed in (seed for seed in range(options.self_test) if seed not in done):
         line = one(version, compiled, seed, options.rounds)

@@ -17,6 +17,7 @@ import sys
 import sysconfig
 import tarfile
 import tempfile
+import time
 import tomllib
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -28,6 +29,7 @@ from benchmarks.regression.errors import BrokenError, NothingToCompareError, Usa
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / "build" / "benchmarks"
+ABANDONED = 3600.0  # seconds
 _BUILD_FILE = "CMakeLists.txt"
 _SUFFIXES = {".py", ".h", ".cpp"}
 _OLD_NAME = re.compile(r"(?<!-)\b(parity_)?kernels\b")
@@ -164,6 +166,9 @@ def extension(version: Version, cache: Path) -> Path:
     if (folder / name).exists():
         return folder / name
     cache.mkdir(parents=True, exist_ok=True)
+    for left in cache.glob(".building-*"):  # by a build that was killed
+        if time.time() - left.stat().st_mtime > ABANDONED:
+            shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=".building-", dir=cache) as work:
         ready = Path(work) / "ready"
         ready.mkdir()

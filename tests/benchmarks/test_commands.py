@@ -52,11 +52,52 @@ def test_results_come_back_from_json() -> None:
 
 
 @pytest.mark.parametrize(
-    "broken", [{}, [], None, {"version": 99}, {"version": 1, "machine": None, "rows": [{}]}]
+    "other", [{}, [1], None, {"version": 99}, {"version": 1, "kind": "scaling", "rows": []}]
 )
-def test_what_is_no_result(broken: object) -> None:
-    with pytest.raises(table.ResultError):
-        table.rows_of(broken)
+def test_what_is_no_result(other: object) -> None:
+    with pytest.raises(table.ResultError, match="it is no table of version 1"):
+        table.rows_of(other)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("rows", [{}]), ("rows", 3), ("machine", {"level": "avx2"}), ("versions", None), ("kernels", {})],
+)
+def test_what_was_altered(key: str, value: object) -> None:
+    with pytest.raises(table.ResultError, match="altered or cut short"):
+        table.rows_of({**found(), key: value})
+
+
+def test_a_time_that_is_no_number() -> None:
+    kept = json.loads(json.dumps(found()).replace("0.123456", '"fast"'))
+    with pytest.raises(table.ResultError, match="altered or cut short"):
+        table.rows_of(kept)
+
+
+def test_outputs_are_refused_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("measured")
+
+    monkeypatch.setattr(command, "measure", never)
+    monkeypatch.setattr(scaling, "measure", never)
+    (tmp_path / "a.json").mkdir()
+    (tmp_path / "b-speedup.png").mkdir()
+    (tmp_path / "c.svg").mkdir()
+    for run, only, name in (
+        (command.run, "hinge", "a"),
+        (command.run, "hinge", "b"),
+        (command.run, "hinge", "no/d"),
+        (scaling.run, "n", "c"),
+    ):
+        assert run_main(run, ["--only", only, "--out", f"{tmp_path}/{name}.json"]) == 2
+        said = capsys.readouterr().err
+        assert said.startswith("error: ")
+        assert said.count("\n") == 1
+    (tmp_path / "b.json").write_text(json.dumps(found()))
+    assert run_main(command.run, ["--redraw", "--out", f"{tmp_path}/b.json"]) == 2
+    assert capsys.readouterr().out == ""
 
 
 def test_table() -> None:
