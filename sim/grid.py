@@ -20,11 +20,8 @@ from sim.protocol.registry import PROTOCOLS
 from sim.ranges import parse_count
 from sim.runner import check_threads, worker_count
 from theory.errors import TheoryError
-from theory.output import drop_output
+from theory.output import exit_code
 
-EXIT_USAGE = 2
-EXIT_INTERRUPTED = 130
-EXIT_PIPE = 141  # as a shell shows a process that SIGPIPE ended
 DEFAULT_STORE = "grid.sqlite"
 
 
@@ -188,27 +185,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # `run` is the default verb.
     if not given or (given[0].startswith("-") and given[0] not in ("-h", "--help")):
         given.insert(0, "run")
-    try:
-        code = _dispatch(parser.parse_args(given))
-        sys.stdout.flush()
-        return code
-    except (SimError, TheoryError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_USAGE
-    except BrokenPipeError:
-        # The reader of our output has gone (`| head`): nothing is left to say, and nothing to flush.
-        drop_output()
-        return EXIT_PIPE
-    except OSError as error:
-        drop_output()
-        print(f"error: results cannot be written: {error.strerror or error}", file=sys.stderr)
-        return EXIT_USAGE
-    except KeyboardInterrupt:
-        print(
-            "interrupted: what was finished is stored; run the same command again to continue",
-            file=sys.stderr,
-        )
-        return EXIT_INTERRUPTED
+    return exit_code(
+        lambda: _dispatch(parser.parse_args(given)),
+        (SimError, TheoryError),
+        "interrupted: what was finished is stored; run the same command again to continue",
+    )
 
 
 def _dispatch(given: argparse.Namespace) -> int:

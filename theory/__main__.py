@@ -12,12 +12,9 @@ from theory import catalogue, listing
 from theory.bounds.theorem import Theorem
 from theory.catalogue import Row
 from theory.errors import TheoryError
-from theory.output import drop_output
+from theory.output import exit_code
 from theory.ranges import MAX_VALUES, parse_range, shown
 
-EXIT_USAGE = 2
-EXIT_INTERRUPTED = 130
-EXIT_PIPE = 141  # as a shell shows a process that SIGPIPE ended
 RANGES = {"n": 50, "k": 1}
 """The parameters that may be ranges, and the default step of each."""
 _PROG = "python -m theory"
@@ -37,27 +34,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0 done; 2 usage; 130 interrupted; 141 the reader of the output went away.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
-    try:
+
+    def run() -> int:
         if given and not given[0].startswith("-"):
             _one(catalogue.named(given[0]), given[1:])
         else:
             _all(given)
-        sys.stdout.flush()
-    except TheoryError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_USAGE
-    except BrokenPipeError:
-        drop_output()
-        return EXIT_PIPE
-    except OSError as error:
-        drop_output()
-        print(f"error: the output cannot be written: {error.strerror or error}", file=sys.stderr)
-        return EXIT_USAGE
-    except KeyboardInterrupt:
-        drop_output()
-        print("interrupted", file=sys.stderr)
-        return EXIT_INTERRUPTED
-    return 0
+        return 0
+
+    return exit_code(run, (TheoryError,))
 
 
 def _all(given: Sequence[str]) -> None:
