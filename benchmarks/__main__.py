@@ -16,11 +16,11 @@ from benchmarks import cells, first_step, hinge, table, theory, training
 from benchmarks.calibration import calibrate
 from benchmarks.case import Case, Row, measure
 from benchmarks.figures import FIGURES, save
-from benchmarks.options import KINDS, common_parser, figure_path, run_main, threads_of
+from benchmarks.options import checked, common_parser, figure_paths, keep, run_main
 from benchmarks.peers import NO_JAX, has_jax
 from sim.arguments import Parser
 from sim.errors import SimError
-from sim.files import refuse_outputs, whole
+from sim.files import refuse_outputs
 
 GROUPS = {"first-step": first_step, "training": training, "hinge": hinge, "theory": theory, "grid": cells}
 
@@ -32,8 +32,7 @@ def cases(groups: Sequence[str], threads: int, seconds: float) -> list[Case]:
 
 def parser() -> Parser:
     """The command's options."""
-    made = common_parser("python -m benchmarks", __doc__, rounds=11, out="benchmarks.json")
-    made.add_argument("--only", help=f"some of {','.join(GROUPS)} (default all)")
+    made = common_parser("python -m benchmarks", __doc__, rounds=11, out="benchmarks.json", parts=GROUPS)
     made.add_argument(
         "--redraw", action="store_true", help="measure nothing: table and figures of --out again"
     )
@@ -48,7 +47,7 @@ def run(arguments: Sequence[str]) -> int:
     """
     given = parser().parse_args(arguments)
     if given.redraw:
-        refuse_outputs([figure_path(given.out, name, kind) for name in FIGURES for kind in KINDS], {})
+        refuse_outputs(figure_paths(given.out, FIGURES), {})
     found = _read(given.out) if given.redraw else _measured(given)
     try:
         machine, rows = table.rows_of(found)
@@ -65,11 +64,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _measured(given: argparse.Namespace) -> Any:
-    groups = list(GROUPS) if given.only is None else given.only.split(",")
-    unknown = next((group for group in groups if group not in GROUPS), None)
-    if unknown is not None:
-        raise SimError(f"--only {unknown!r} is not known: give some of {','.join(GROUPS)}")
-    threads = threads_of(given, FIGURES)
+    groups, threads = checked(given, GROUPS, FIGURES)
     if not has_jax():
         print(NO_JAX, file=sys.stderr)
     machine = calibrate(kernels.status().live, threads) if kernels.status().levels else None
@@ -79,9 +74,7 @@ def _measured(given: argparse.Namespace) -> Any:
         print(f"{number} of {len(wanted)}: {case.name}", file=sys.stderr, flush=True)
         rows.append(measure(case, machine, given.rounds))
     found = table.result(machine, rows, given.rounds, threads)
-    with whole(given.out, "result ") as path:
-        path.write_text(json.dumps(found, indent=1) + "\n")
-    print(f"wrote {given.out}", file=sys.stderr)
+    keep(found, given.out)
     return found
 
 
@@ -89,11 +82,8 @@ def _read(path: Path) -> Any:
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise SimError(f"{path} cannot be read as a result: {_why(error)}") from error
-
-
-def _why(error: Exception) -> str:
-    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
+        reason = (isinstance(error, OSError) and error.strerror) or error
+        raise SimError(f"{path} cannot be read as a result: {reason}") from error
 
 
 if __name__ == "__main__":

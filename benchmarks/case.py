@@ -71,7 +71,7 @@ class Case:
         unit: of work, in words.
         ours: makes our contender.
         peers: the others by kind.
-        limit: of the machine, where one can be stated.
+        limit: makes the machine's limit, where one can be stated.
     """
 
     kernel: str
@@ -79,7 +79,7 @@ class Case:
     unit: str
     ours: Callable[[], Contender]
     peers: Peers = field(default_factory=dict)
-    limit: Limit | None = None
+    limit: Callable[[], Limit] | None = None
 
     @property
     def name(self) -> str:
@@ -123,19 +123,24 @@ def measure(
     ours = case.ours()
     chosen = {kind: fastest(make(), clock) for kind, make in case.peers.items() if kind != "JAX" or has_jax()}
     mine, *others = interleave([ours, *chosen.values()], rounds, clock, PAUSE if chosen else 0.0)
-    limit = case.limit if machine is not None else None
-    return Row(
+    row = Row(
         case.kernel,
         case.size,
         case.unit,
         spread(mine),
-        limit,
-        limit.nanoseconds(machine) if limit is not None and machine is not None else None,
-        limit.binding(machine) if limit is not None and machine is not None else None,
+        None,
+        None,
+        None,
         [
             PeerRow(kind, peer.name, spread(times), spread(ratios(times, mine)))
             for (kind, peer), times in zip(chosen.items(), others, strict=True)
         ],
+    )
+    if machine is None or case.limit is None:
+        return row
+    limit = case.limit()
+    return replace(
+        row, limit=limit, limit_nanoseconds=limit.nanoseconds(machine), binding=limit.binding(machine)
     )
 
 

@@ -3,9 +3,10 @@
 The limit is the kernel's, on the cell's samples: what is above it is the kernel's own distance and the grid's overhead.
 """
 
+from dataclasses import replace
 from functools import cache
 
-from benchmarks.case import Case
+from benchmarks.case import Case, Limit
 from benchmarks.limits import first_step_limit
 from benchmarks.side_by_side import Contender
 from sim.cell import FirstStepCell
@@ -14,17 +15,28 @@ from sim.options import GridOptions
 from sim.plan import plan_cells
 from sim.protocol.base import Means, Part
 from sim.protocol.first_step import FirstStep
+from sim.schedule import Schedule
+
+N = 50, 100
+"""Larger cells make the same calls, on up to 9 times as many samples."""
 
 
 @cache
-def default_cells() -> tuple[FirstStepCell, ...]:
-    """The default grid's cells of n = 50 and 100: larger ones take the same calls, up to 9 times as many samples."""
-    options = GridOptions.from_arguments(build_parser().parse_args(["run", "--n", "50..100"]))
-    return tuple(plan_cells(options))
+def options() -> GridOptions:
+    """Of the default grid, up to n = 100."""
+    given = build_parser().parse_args(["run", "--n", f"{N[0]}..{N[-1]}"])
+    return GridOptions.from_arguments(given)
 
 
-def ours(cell: FirstStepCell, replicates: int, threads: int) -> Contender:
-    """Some replicates of the cell."""
+@cache
+def planned(n: int, k: int) -> dict[Schedule, FirstStepCell]:
+    """Cells of the default grid; their bounds are what takes time."""
+    return {cell.schedule: cell for cell in plan_cells(replace(options(), n=(n,), k=(k,)))}
+
+
+def ours(cell: FirstStepCell, threads: int, seconds: float) -> Contender:
+    """As many replicates as take about that long."""
+    replicates = max(threads, min(64, int(seconds / (2e-4 + cell.samples * 1e-11 * cell.n))))
     part = Part(cell, tuple(range(replicates)))
 
     def run() -> object:
@@ -36,14 +48,16 @@ def ours(cell: FirstStepCell, replicates: int, threads: int) -> Contender:
 def cases(threads: int, seconds: float = 0.1) -> list[Case]:
     """A case for each cell."""
 
-    def case(cell: FirstStepCell) -> Case:
-        replicates = max(threads, min(64, int(seconds / (2e-4 + cell.samples * 1e-11 * cell.n))))
+    def case(n: int, k: int, schedule: Schedule) -> Case:
+        def limit() -> Limit:
+            return first_step_limit(n, 1).per(1 / planned(n, k)[schedule].samples)
+
         return Case(
             "default grid",
-            f"{cell.label()}, {cell.samples:.3g} samples",
+            f"n = {n}, k = {k}, {schedule.label()}",
             "replicate",
-            lambda: ours(cell, replicates, threads),
-            limit=first_step_limit(cell.n, 1).per(1 / cell.samples),
+            lambda: ours(planned(n, k)[schedule], threads, seconds),
+            limit=limit,
         )
 
-    return [case(cell) for cell in default_cells()]
+    return [case(n, k, s) for k in options().k for s in options().schedule_list(k) for n in N]

@@ -16,8 +16,7 @@ from matplotlib.ticker import NullFormatter
 
 from benchmarks.calibration import Machine
 from benchmarks.case import Limit, Row
-from benchmarks.options import KINDS as FILE_KINDS
-from benchmarks.options import figure_path
+from benchmarks.options import figure_paths
 from benchmarks.table import KINDS
 from sim.figures import COLOURS, MARKERS
 from sim.files import whole
@@ -221,8 +220,8 @@ def save_figure(
         FigureCanvasAgg(figure)
         draw(figure)
         figure.suptitle("\n".join(textwrap.wrap(heading, 110)), fontsize=7)
-        for kind in FILE_KINDS:
-            path = figure_path(out, name, kind)
+        for path in figure_paths(out, [name]):
+            kind = path.suffix[1:]
             with whole(path, "figure ") as temporary:
                 figure.savefig(
                     temporary, format=kind, dpi=150, metadata={"Date": None} if kind == "svg" else None

@@ -48,10 +48,10 @@ def ours(
     return Contender("kernels.first_step", run, samples * neurons * streams)
 
 
-def samples_for(n: int, neurons: int, seconds: float, threads: int) -> int:
-    """Samples of a call of about that length; of each of `threads` streams where there is one neuron."""
+def samples_for(n: int, neurons: int, seconds: float) -> int:
+    """Samples that a thread does in about that time."""
     pair = (0.01 if neurons == 1 else 0.003 if neurons < 256 else 0.0014) * n * 1e-9  # seconds
-    return max(4096, int(seconds / (pair * neurons))) * (1 if neurons == 1 else threads)
+    return max(4096, int(seconds / (pair * neurons)))
 
 
 def cases(threads: int, seconds: float = 0.1) -> list[Case]:
@@ -59,15 +59,14 @@ def cases(threads: int, seconds: float = 0.1) -> list[Case]:
 
     def case(n: int, neurons: int) -> Case:
         streams = threads if neurons == 1 else 1
+        samples = samples_for(n, neurons, seconds) * threads // streams
         return Case(
             "first_step",
             f"n = {n}, m = {neurons}",
             "sample and neuron",
-            lambda: ours(
-                n, neurons, samples_for(n, neurons, seconds, threads), streams=streams, threads=threads
-            ),
+            lambda: ours(n, neurons, samples, streams=streams, threads=threads),
             peers.peers(n, FIRST_STEP_K, neurons),
-            first_step_limit(n, neurons),
+            lambda: first_step_limit(n, neurons),
         )
 
     return [case(n, neurons) for n, neurons in SHAPES]

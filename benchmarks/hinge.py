@@ -12,12 +12,12 @@ from benchmarks.side_by_side import Contender
 SHAPES = ((5, 128), (64, 128))  # features, replicates
 
 
-def ours(width: int, replicates: int, steps: int, *, threads: int = 1, level: str = "auto") -> Contender:
+def ours(width: int, replicates: int, steps: int, *, threads: int = 1) -> Contender:
     """A stretch of steps."""
     arguments = hinge_problem(width, replicates, steps)
 
     def run() -> tuple[torch.Tensor, ...]:
-        return kernels.hinge_sgd(*arguments, threads=threads, implementation=level)
+        return kernels.hinge_sgd(*arguments, threads=threads)
 
     return Contender("kernels.hinge_sgd", run, steps * replicates)
 
@@ -33,7 +33,7 @@ def cases(threads: int, seconds: float = 0.1) -> list[Case]:
             "step of a replicate",
             lambda: ours(width, replicates, steps, threads=threads),
             peers.peers(width, replicates),
-            hinge_limit(width),
+            lambda: hinge_limit(width),
         )
 
     return [case(*shape) for shape in SHAPES]

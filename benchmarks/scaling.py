@@ -20,13 +20,11 @@ from benchmarks.calibration import Machine, calibrate
 from benchmarks.case import Limit
 from benchmarks.figures import save_figure
 from benchmarks.limits import first_step_limit, sgd_limit
-from benchmarks.options import common_parser, run_main, threads_of
+from benchmarks.options import checked, common_parser, keep, run_main
 from benchmarks.problems import N
 from benchmarks.side_by_side import Contender, Spread, interleave, spread
 from sim.arguments import Parser
-from sim.errors import SimError
 from sim.figures import COLOURS, MARKERS
-from sim.files import whole
 
 NEAR_BEST = 0.9
 PANELS = ("threads", "students", "width", "neurons", "n", "samples")
@@ -72,10 +70,15 @@ class Curve:
     points: list[Point]
 
     @property
-    def saturated(self) -> int:
-        """The first size whose throughput is within 10 % of the best."""
+    def shares(self) -> list[float]:
+        """Throughput of each point, as a share of the best one's."""
         best = max(point.throughput.median for point in self.points)
-        return next(point.size for point in self.points if point.throughput.median >= NEAR_BEST * best)
+        return [point.throughput.median / best for point in self.points]
+
+    @property
+    def saturated(self) -> int:
+        """Which point is the first whose throughput is within 10 % of the best."""
+        return next(at for at, share in enumerate(self.shares) if share >= NEAR_BEST)
 
 
 def all_series(threads: int, seconds: float) -> list[Series]:
@@ -85,14 +88,12 @@ def all_series(threads: int, seconds: float) -> list[Series]:
     def first(
         axis: str, name: str, sizes: Sequence[int], shape: Callable[[int], tuple[int, int, int]]
     ) -> Series:
-        """shape: n, neurons and threads of a size; one neuron has a stream for each thread."""
+        """shape: n, neurons and threads of a size."""
 
         def make(size: int) -> Contender:
             n, neurons, used = shape(size)
             streams = 4 * threads if neurons == 1 else 1
-            samples = first_step.samples_for(n, neurons, seconds, used)
-            if neurons == 1:
-                samples = samples * used // streams
+            samples = first_step.samples_for(n, neurons, seconds) * used // streams
             return _per_coordinate(first_step.ours(n, neurons, samples, streams=streams, threads=used), n)
 
         def limit(size: int) -> Limit:
@@ -181,12 +182,10 @@ def markdown(curves: Sequence[Curve]) -> str:
     heads = "| along | what | size | per second | of the best | × the limit |"
     lines = [heads, "|" + " --- |" * 6]
     for curve in curves:
-        best = max(point.throughput.median for point in curve.points)
-        for point in curve.points:
-            size = f"**{point.size:,}**" if point.size == curve.saturated else f"{point.size:,}"
+        for at, (point, share) in enumerate(zip(curve.points, curve.shares, strict=True)):
+            size = f"**{point.size:,}**" if at == curve.saturated else f"{point.size:,}"
             over = "" if point.over_limit is None else f"{point.over_limit:.2f}"
             rate = f"{point.throughput.median:.3g} [{point.throughput.low:.3g}, {point.throughput.high:.3g}]"
-            share = point.throughput.median / best
             lines.append(
                 f"| {curve.axis} | {curve.name} | {size} | {rate} {curve.unit} | {share:.2f} | {over} |"
             )
@@ -197,9 +196,8 @@ def draw(axes: Axes, curves: Sequence[Curve], axis: str) -> None:
     """Throughput, as a share of the best of its curve, against the size; a ring where it is saturated."""
     shown = [curve for curve in curves if curve.axis == axis]
     for index, curve in enumerate(shown):
-        best = max(point.throughput.median for point in curve.points)
         sizes = [point.size for point in curve.points]
-        shares = [point.throughput.median / best for point in curve.points]
+        shares = curve.shares
         axes.plot(
             sizes,
             shares,
@@ -209,7 +207,7 @@ def draw(axes: Axes, curves: Sequence[Curve], axis: str) -> None:
             linewidth=1,
             label=curve.name,
         )
-        at = sizes.index(curve.saturated)
+        at = curve.saturated
         axes.plot(sizes[at], shares[at], "o", markersize=11, markerfacecolor="none", color=COLOURS[index])
     axes.set_xscale("log", base=2)
     axes.set_ylim(0, 1.08)
@@ -224,9 +222,7 @@ def draw(axes: Axes, curves: Sequence[Curve], axis: str) -> None:
 
 def parser() -> Parser:
     """The command's options."""
-    made = common_parser("python -m benchmarks.scaling", __doc__, rounds=7, out="scaling.json")
-    made.add_argument("--only", help=f"some of {','.join(PANELS)} (default all)")
-    return made
+    return common_parser("python -m benchmarks.scaling", __doc__, rounds=7, out="scaling.json", parts=PANELS)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -236,11 +232,7 @@ def run(arguments: Sequence[str]) -> int:
         SimError: an option or a file is not allowed.
     """
     given = parser().parse_args(arguments)
-    wanted = list(PANELS) if given.only is None else given.only.split(",")
-    unknown = next((axis for axis in wanted if axis not in PANELS), None)
-    if unknown is not None:
-        raise SimError(f"--only {unknown!r} is not known: give some of {','.join(PANELS)}")
-    threads = threads_of(given, ("",))
+    wanted, threads = checked(given, PANELS, ("",))
     chosen = [series for series in all_series(threads, given.seconds) if series.axis in wanted]
     counts = sorted({series.threads(size) for series in chosen for size in series.sizes})
     live = kernels.status().live
@@ -251,9 +243,7 @@ def run(arguments: Sequence[str]) -> int:
         curves.append(measure(series, machines, given.rounds))
     found: dict[str, Any] = table.result(machines.get(threads), [], given.rounds, threads, "scaling")
     found["curves"] = [asdict(curve) for curve in curves]
-    with whole(given.out, "result ") as path:
-        path.write_text(json.dumps(found, indent=1) + "\n")
-    print(f"wrote {given.out}", file=sys.stderr)
+    keep(found, given.out)
     if given.json:
         print(json.dumps(found, indent=1))
     else:

@@ -107,7 +107,7 @@ def roofs(machine: Machine) -> str:
 def markdown(rows: Sequence[Row]) -> str:
     """One line a case: our time, how far it is from the limit, and how many times as long each kind of peer takes."""
     kinds = [kind for kind in KINDS if any(peer.kind == kind for row in rows for peer in row.peers)]
-    heads = ["what", "size", "time of a", "ours", "× the limit", *(f"{kind}" for kind in kinds)]
+    heads = ["what", "size", "time of a", "ours", "× the limit", *kinds]
     lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
     for row in rows:
         over = row.over_limit

@@ -11,45 +11,42 @@ from benchmarks.case import Case
 from benchmarks.limits import labels_limit, logits_limit, sgd_limit
 from benchmarks.peers import forward as forward_peers
 from benchmarks.peers import training as peers
-from benchmarks.problems import KEY, RATE, K, N, network, samples
+from benchmarks.problems import KEY, RATE, K, N, network
 from benchmarks.side_by_side import Contender
 
 SHAPES = ((50_000, 1), (5_000, 1), (1_000, 32), (100, 64))  # width, students
 FORWARD = ((50_000, 1), (1_000, 32))
 
 
-def ours(
-    width: int, students: int, steps: int, *, threads: int = 1, level: str = "auto", n: int = N, k: int = K
-) -> Contender:
+def ours(width: int, students: int, steps: int, *, threads: int = 1, n: int = N, k: int = K) -> Contender:
     """A segment of training."""
     start = network(width, students, n)
-    targets = samples(steps, n, k)[1][None]
+    labels = kernels.parity_labels(KEY, 0, n, torch.arange(k), 0, steps)
+    targets = (labels > 0).to(torch.float32)[None]
     rates = torch.full((1, steps), RATE, dtype=torch.float64)
 
     def run() -> kernels.Network:
-        return kernels.sgd(
-            KEY, 0, start, targets, rates, threads=threads, implementation=level
-        ).network  # fmt: skip
+        return kernels.sgd(KEY, 0, start, targets, rates, threads=threads).network
 
     return Contender("kernels.sgd", run, steps * students)
 
 
-def forward(width: int, students: int, count: int, *, threads: int = 1, level: str = "auto") -> Contender:
+def forward(width: int, students: int, count: int, *, threads: int = 1) -> Contender:
     """Logits of networks on samples of a stream."""
     networks = network(width, students)
 
     def run() -> torch.Tensor:
-        return kernels.logits(KEY, 0, networks, 0, count, threads=threads, implementation=level)
+        return kernels.logits(KEY, 0, networks, 0, count, threads=threads)
 
     return Contender("kernels.logits", run, count * students)
 
 
-def labels(count: int, level: str = "auto") -> Contender:
+def labels(count: int) -> Contender:
     """Parities of samples of a stream."""
     support = torch.arange(K)
 
     def run() -> torch.Tensor:
-        return kernels.parity_labels(KEY, 0, N, support, 0, count, implementation=level)
+        return kernels.parity_labels(KEY, 0, N, support, 0, count)
 
     return Contender("kernels.parity_labels", run, count)
 
@@ -69,7 +66,7 @@ def cases(threads: int, seconds: float = 0.1) -> list[Case]:
             "step of a student",
             lambda: ours(width, students, steps_for(width, students, seconds), threads=threads),
             peers.peers(width, students),
-            sgd_limit(N, width),
+            lambda: sgd_limit(N, width),
         )
 
     def logits(width: int, students: int) -> Case:
@@ -80,7 +77,7 @@ def cases(threads: int, seconds: float = 0.1) -> list[Case]:
             "sample and network",
             lambda: forward(width, students, count, threads=threads),
             forward_peers.logits(width, students),
-            logits_limit(N, width),
+            lambda: logits_limit(N, width),
         )
 
     return [
@@ -92,6 +89,6 @@ def cases(threads: int, seconds: float = 0.1) -> list[Case]:
             "label",
             lambda: labels(int(seconds * 2e9 / N)),
             forward_peers.labels(N, K),
-            labels_limit(N),
+            lambda: labels_limit(N),
         ),
     ]

@@ -196,9 +196,9 @@ def curve(*throughputs: float) -> Curve:
 
 
 def test_saturation_is_the_first_size_near_the_best() -> None:
-    assert curve(1, 2, 4, 4.1, 3).saturated == 4
-    assert curve(1, 2, 4, 8).saturated == 8
-    assert curve(5).saturated == 1
+    assert curve(1, 2, 4, 4.1, 3).saturated == 2
+    assert curve(1, 2, 4, 8).saturated == 3
+    assert curve(5).saturated == 0
     assert "| **4** | 4 [4, 4] weights | 0.98 | 1.50 |" in scaling.markdown([curve(1, 2, 4, 4.1, 3)])
 
 

@@ -118,7 +118,12 @@ def test_measuring_takes_the_fastest_variant_and_the_ratio_of_rounds() -> None:
         return Contender(f"{seconds}", run, 2)
 
     case = Case(
-        "k", "s", "u", lambda: takes(1), {"slow": lambda: [takes(8), takes(6)]}, Limit("logic", 1e8, 0, "L1")
+        "k",
+        "s",
+        "u",
+        lambda: takes(1),
+        {"slow": lambda: [takes(8), takes(6)]},
+        lambda: Limit("logic", 1e8, 0, "L1"),
     )
     row = measure(case, MACHINE, 3, lambda: now)
     assert row.nanoseconds.median == 0.5e9
