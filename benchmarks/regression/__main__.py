@@ -15,12 +15,17 @@ from pathlib import Path
 from benchmarks.regression import instructions, report, self_test
 from benchmarks.regression.cases import MOST_CASES
 from benchmarks.regression.comparison import ACCEPTED, PROCESSES, Comparison, compare
-from benchmarks.regression.errors import BrokenError, NothingToCompareError, UsageError
+from benchmarks.regression.errors import BrokenError, NothingToCompareError
 from benchmarks.regression.rule import needed
 from benchmarks.regression.versions import CACHE, ROOT, Version, earlier, extension
+from sim.arguments import Parser
+from sim.errors import SimError
+from sim.files import refuse_unwritable
+from theory.output import exit_code
 
 ROUNDS = 56
 MOST_ROUNDS = 1000
+EXIT_SLOWER, EXIT_BROKEN = 1, 3
 
 
 def _number(name: str, text: str, least: int) -> int:
@@ -29,17 +34,12 @@ def _number(name: str, text: str, least: int) -> int:
     except ValueError:
         value = least - 1
     if value < least:
-        raise UsageError(f"{name} is {text!r}, but must be an integer of at least {least}.")
+        raise SimError(f"{name} is {text!r}, but must be an integer of at least {least}.")
     return value
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> None:  # type: ignore[override]
-        raise UsageError(f"{message[:1].upper()}{message[1:]}; --help lists the options.")
-
-
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = _Parser(prog="python -m benchmarks.regression", description=__doc__)
+    parser = Parser(prog="python -m benchmarks.regression", description=__doc__)
     parser.add_argument(
         "--against", metavar="COMMIT", help="the version to compare with, instead of the last other one"
     )
@@ -60,17 +60,24 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     options.rounds = _number("--rounds", options.rounds, 1)
     if options.rounds > MOST_ROUNDS:
-        raise UsageError(f"--rounds is {options.rounds}, but must be at most {MOST_ROUNDS}.")
+        raise SimError(f"--rounds is {options.rounds}, but must be at most {MOST_ROUNDS}.")
     if needed(options.rounds, MOST_CASES) is None:
         least = next(rounds for rounds in range(1, 1000) if needed(rounds, MOST_CASES) is not None)
-        raise UsageError(f"--rounds is {options.rounds}, but fewer than {least} rounds can prove nothing.")
+        raise SimError(f"--rounds is {options.rounds}, but fewer than {least} rounds can prove nothing.")
     options.seed = (
         int.from_bytes(os.urandom(4)) if options.seed is None else _number("--seed", options.seed, 0)
     )
     if options.self_test is not None:
         options.self_test = _number("--self-test", options.self_test, 1)
     if options.tally is not None and options.self_test is None:
-        raise UsageError(f"--tally is {str(options.tally)!r}, but is only allowed with --self-test.")
+        raise SimError(f"--tally is {str(options.tally)!r}, but is only allowed with --self-test.")
+    if options.tally is not None:
+        refuse_unwritable(options.tally)
+    try:
+        options.cache.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or error
+        raise SimError(f"--cache is {str(options.cache)!r}, but must be a folder: {reason}.") from error
     return options
 
 
@@ -104,7 +111,7 @@ def _compare(options: argparse.Namespace) -> int:
         print(sentence, file=sys.stderr)
     if slower:
         print(f"{ACCEPTED.name} can accept it, under {after.hash[:12]!r}, with a reason.", file=sys.stderr)
-    return 1 if slower else 0
+    return EXIT_SLOWER if slower else 0
 
 
 def _print_json(
@@ -121,31 +128,23 @@ def _print_json(
     print(json.dumps({**head, **counted, **rows}, indent=1))
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit status."""
-    as_json = False
+def _run(arguments: Sequence[str]) -> int:
+    options = _options(arguments)
     try:
-        options = _options(sys.argv[1:] if arguments is None else arguments)
-        as_json = options.json
-        if options.self_test is not None:
-            return self_test.run(options)
-        return _compare(options)
+        return _compare(options) if options.self_test is None else self_test.run(options)
     except NothingToCompareError as nothing:
         empty = {"rows": [], "slower": [], "nothing to compare": str(nothing)}
-        print(json.dumps(empty) if as_json else nothing)
+        print(json.dumps(empty) if options.json else nothing)
         return 0
-    except UsageError as error:
-        print(error, file=sys.stderr)
-        return 2
     except BrokenError as error:
         print(error, file=sys.stderr)
-        return 3
-    except OSError as error:
-        print(f"{error.filename or 'A file'} cannot be used: {error.strerror or error}.", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
-        return 130
+        return EXIT_BROKEN
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit status."""
+    given = sys.argv[1:] if arguments is None else arguments
+    return exit_code(lambda: _run(given), (SimError,))
 
 
 if __name__ == "__main__":

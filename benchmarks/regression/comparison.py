@@ -11,10 +11,11 @@ from pathlib import Path
 
 from benchmarks.regression import instructions
 from benchmarks.regression.cases import CASES, MOST_CASES
-from benchmarks.regression.errors import BrokenError, UsageError
+from benchmarks.regression.errors import BrokenError
 from benchmarks.regression.rule import SLOWER, Interval, interval, needed, settled
 from benchmarks.regression.timing import SIDES, Times, package
 from benchmarks.regression.versions import ROOT, Version, extension, install
+from sim.errors import SimError
 
 PROCESSES = 2  # among which a case's rounds are shared out: each has a memory layout of its own
 ACCEPTED = Path(__file__).with_name("accepted.toml")
@@ -142,24 +143,24 @@ def accepted(version: str, path: Path = ACCEPTED) -> dict[str, str]:
     `"case" = "reason"`. It says nothing of any other version, so an entry expires when the sources change.
 
     Raises:
-        UsageError: if the file is not of that form, or names a case that does not exist.
+        SimError: if the file is not of that form, or names a case that does not exist.
     """
     try:
         tables = tomllib.loads(path.read_text())
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path.name} is no TOML: {error}.") from error
+        raise SimError(f"{path.name} is no TOML: {error}.") from error
     reasons: dict[str, str] = {}
     names = {case.name(level) for case in CASES for level in ("avx512", "avx2", "baseline", "reference")}
     for prefix, entries in tables.items():
         if len(prefix) < 12 or not isinstance(entries, dict):
-            raise UsageError(
+            raise SimError(
                 f"{path.name} has {prefix!r}, but must have tables called by at least 12 digits of a hash."
             )
         if not version.startswith(prefix):
             continue
         for name, reason in entries.items():
             if name not in names or not isinstance(reason, str) or not reason:
-                raise UsageError(
+                raise SimError(
                     f"{path.name} has {name!r} = {reason!r}, but must map a case, as the table calls it, to a reason."
                 )
             reasons[name] = reason
@@ -186,7 +187,7 @@ def compare(
 
     Raises:
         BrokenError: if a version does not build, or the present one cannot be measured.
-        UsageError: if the list of accepted slowdowns is not right.
+        SimError: if the list of accepted slowdowns is not right.
     """
     reasons = accepted(after.hash)
     with tempfile.TemporaryDirectory() as work:

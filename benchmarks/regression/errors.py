@@ -1,8 +1,4 @@
-"""What ends a comparison early; each message is one sentence."""
-
-
-class UsageError(Exception):
-    """An option has a value that is not allowed."""
+"""What ends a comparison early, beside SimError for options and files; each message is one sentence."""
 
 
 class NothingToCompareError(Exception):

@@ -12,27 +12,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from scipy.stats import beta
-
 from benchmarks.regression.cases import MOST_CASES
 from benchmarks.regression.comparison import rows_of, time_cases
 from benchmarks.regression.rule import SLOWER, needed, power
 from benchmarks.regression.timing import SIDES, package
 from benchmarks.regression.versions import ROOT, Version, earlier, extension, install
+from theory.intervals import clopper_pearson
 
 SLOWDOWN = 1.2
-
-
-def clopper_pearson(successes: int, trials: int, level: float = 0.95) -> tuple[float, float]:
-    """Exact two-sided interval of a probability.
-
-    >>> [round(bound, 4) for bound in clopper_pearson(0, 400)]
-    [0.0, 0.0092]
-    """
-    miss = (1 - level) / 2
-    low = float(beta.ppf(miss, successes, trials - successes + 1)) if successes else 0.0
-    high = float(beta.ppf(1 - miss, successes + 1, trials - successes)) if successes < trials else 1.0
-    return low, high
 
 
 def one(version: Version, compiled: Path, seed: int, rounds: int) -> dict[str, object]:
@@ -63,8 +50,7 @@ def _above(ratios: Sequence[float], factor: float) -> tuple[int, int]:
 def summary(lines: Sequence[dict[str, Any]], rounds: int) -> str:
     """What all comparisons say together."""
     alarms = sum(bool(line["slower"]) for line in lines)
-    low, high = clopper_pearson(alarms, len(lines))
-    upper = clopper_pearson(alarms, len(lines), 0.9)[1]
+    both, one_sided = (clopper_pearson(alarms, len(lines), alpha) for alpha in (0.05, 0.1))
     lowest, highest = min(line["lowest"] for line in lines), max(line["highest"] for line in lines)
     above = _worst(lines, "above", max)
     slowed = _worst(lines, "slowed", min)
@@ -72,7 +58,8 @@ def summary(lines: Sequence[dict[str, Any]], rounds: int) -> str:
     assert count is not None
     return (
         f"{alarms} of {len(lines)} comparisons of a version with itself call a case slower: a probability in"
-        f" [{low:.4f}, {high:.4f}] (95 %, exact; at most {upper:.4f}, 95 % one-sided). Smallest median of the ratios:"
+        f" [{both.lower:.4f}, {both.upper:.4f}] (95 %, exact; at most {one_sided.upper:.4f}, 95 % one-sided). Smallest"
+        " median of the ratios:"
         f" {lowest[0]:.3f} ({lowest[1]}); largest: {highest[0]:.3f} ({highest[1]}). Of the case with the most of them,"
         f" a share of {above[0]:.4f} of the ratios is above {SLOWER:.2f} ({above[1]}); {count} of {rounds} make an"
         f" alarm. Had each call taken {SLOWDOWN} times as long, that share would be at least {slowed[0]:.4f}"

@@ -25,7 +25,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from benchmarks.regression.errors import BrokenError, NothingToCompareError, UsageError
+from benchmarks.regression.errors import BrokenError, NothingToCompareError
+from sim.errors import SimError
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / "build" / "benchmarks"
@@ -121,14 +122,14 @@ def earlier(present: Version, against: str | None, root: Path = ROOT) -> Version
     among HEAD and its first parents.
 
     Raises:
-        UsageError: if `against` is no commit.
+        SimError: if `against` is no commit.
         NothingToCompareError: if there is no such version.
     """
     try:
         _git(root, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
     except (OSError, subprocess.CalledProcessError) as error:
         if against is not None:
-            raise UsageError(
+            raise SimError(
                 f"--against is {against!r}, but must name a commit, and there is no git history here."
             ) from error
         raise NothingToCompareError(
@@ -138,9 +139,7 @@ def earlier(present: Version, against: str | None, root: Path = ROOT) -> Version
         try:
             _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", against + "^{commit}")
         except subprocess.CalledProcessError as error:
-            raise UsageError(
-                f"--against is {against!r}, but must name a commit of this repository."
-            ) from error
+            raise SimError(f"--against is {against!r}, but must name a commit of this repository.") from error
         return Version.of_revision(against, root)
     for revision in _revisions(root):
         version = Version.of_revision(revision, root)
@@ -165,7 +164,6 @@ def extension(version: Version, cache: Path) -> Path:
     name = f"_core{sysconfig.get_config_var('EXT_SUFFIX')}"
     if (folder / name).exists():
         return folder / name
-    cache.mkdir(parents=True, exist_ok=True)
     for left in cache.glob(".building-*"):  # by a build that was killed
         if time.time() - left.stat().st_mtime > ABANDONED:
             shutil.rmtree(left, ignore_errors=True)

@@ -11,10 +11,10 @@ from scipy.stats import binom
 from benchmarks.regression import report
 from benchmarks.regression.cases import LEVELS, MOST_CASES, selected
 from benchmarks.regression.comparison import Comparison, Row, accepted, rows_of
-from benchmarks.regression.errors import UsageError
 from benchmarks.regression.rule import RATE, Interval, interval, needed, power, settled, tail
-from benchmarks.regression.self_test import clopper_pearson, read
+from benchmarks.regression.self_test import read
 from benchmarks.regression.timing import SIDES, Times, one_round
+from sim.errors import SimError
 from tests.statistics import assert_proportion
 
 ROUNDS, CASES = 56, 30  # of the command; of a processor with AVX-512
@@ -193,20 +193,12 @@ def test_accepted_slowdowns_expire_with_the_sources(tmp_path: Path) -> None:
     ],
 )
 def test_a_bad_list_of_accepted_slowdowns_is_refused(text: str, wanted: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=wanted):
+    with pytest.raises(SimError, match=wanted):
         accepted(HASH, _file(tmp_path, text))
 
 
 def test_the_list_in_the_repository_is_right() -> None:
     assert accepted(HASH) == {}
-
-
-def test_clopper_pearson() -> None:
-    low, high = clopper_pearson(3, 40)
-    assert binom.sf(2, 40, low) == pytest.approx(0.025)
-    assert binom.cdf(3, 40, high) == pytest.approx(0.025)
-    assert clopper_pearson(0, 400, 0.9)[1] == pytest.approx(1 - 0.05 ** (1 / 400))
-    assert clopper_pearson(5, 5)[1] == 1.0
 
 
 def test_a_tally_that_was_cut_short_goes_on(tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ import pytest
 import kernels
 from benchmarks.regression import instructions, versions
 from benchmarks.regression.__main__ import main
-from benchmarks.regression.errors import NothingToCompareError, UsageError
+from benchmarks.regression.errors import NothingToCompareError
 from benchmarks.regression.versions import ROOT, Version, earlier, install, renamed
 from kernels import _load
+from sim.errors import SimError
 
 HAVE = _load.core()
 needs_extension = pytest.mark.skipif(HAVE is None, reason="the extension is not built")
@@ -80,7 +81,7 @@ def test_without_another_version_there_is_nothing_to_compare_with(history: Path,
     _git(tmp_path, "clone", "--quiet", "--depth", "1", history.as_uri(), str(shallow))
     with pytest.raises(NothingToCompareError, match="No earlier commit has other kernels"):
         earlier(Version.of_folder(shallow, "present"), None, shallow)
-    with pytest.raises(UsageError, match="'HEAD~1', but must name a commit of this repository"):
+    with pytest.raises(SimError, match="'HEAD~1', but must name a commit of this repository"):
         earlier(Version.of_folder(shallow, "present"), "HEAD~1", shallow)
 
 
@@ -106,14 +107,17 @@ def test_without_git_there_is_nothing_to_compare_with(
         (["--seed", "-1"], "--seed is '-1', but must be an integer of at least 0."),
         (["--self-test", "0"], "--self-test is '0', but must be an integer of at least 1."),
         (["--tally", "x"], "--tally is 'x', but is only allowed with --self-test."),
-        (["--fast"], "Unrecognized arguments: --fast; --help lists the options."),
+        (["--fast"], "unrecognized arguments: --fast; see python -m benchmarks.regression --help"),
+        (["--rounds", "20000"], "--rounds is 20000, but must be at most 1000."),
+        (["--cache", "/dev/null"], "--cache is '/dev/null', but must be a folder: File exists."),
+        (["--self-test", "1", "--tally", "/"], "/ cannot be written: Is a directory"),
     ],
 )
 def test_bad_options_are_refused_in_one_sentence(
     arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(arguments) == 2
-    assert capsys.readouterr().err == sentence + "\n"
+    assert capsys.readouterr().err == f"error: {sentence}\n"
 
 
 def test_an_interrupt_has_its_status(monkeypatch: pytest.MonkeyPatch) -> None:
