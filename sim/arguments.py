@@ -4,10 +4,10 @@ given."""
 import argparse
 from typing import NoReturn
 
-from sim import verbs
 from sim.errors import SimError
 from sim.rates import GRAMMAR as RATE_HELP
 from sim.schedule import LABELS, SCHEDULES, TEACHERS
+from sim.verbs.common import DEFAULT_PROTOCOL
 
 
 class Parser(argparse.ArgumentParser):
@@ -29,7 +29,7 @@ def add_protocols(run: argparse.ArgumentParser) -> None:
 def _add_grid(run: argparse.ArgumentParser) -> None:
     what = run.add_argument_group("what is run, in every protocol")
     what.add_argument(
-        "--protocol", default=verbs.DEFAULT_PROTOCOL, help="first-step (default), two-stage or online"
+        "--protocol", default=DEFAULT_PROTOCOL, help="first-step (default), two-stage or online"
     )
     what.add_argument("--n", help="dimensions (default 50..200; two-stage 51..201; online 50)")
     what.add_argument("--k", help="support sizes (default 2,4; online 4)")

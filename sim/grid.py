@@ -8,7 +8,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from sim import verbs
 from sim.arguments import Parser, add_protocols
 from sim.errors import SimError
 from sim.online import verbs as online_verbs
@@ -19,6 +18,7 @@ from sim.protocol.base import Options
 from sim.protocol.registry import PROTOCOLS
 from sim.ranges import parse_count
 from sim.runner import check_threads, worker_count
+from sim.verbs import check, dry_run, read, run, stores, tables
 from theory.errors import TheoryError
 from theory.output import exit_code
 
@@ -199,26 +199,24 @@ def _dispatch(given: argparse.Namespace) -> int:
             check_threads(given.threads)
             workers = worker_count(given.workers)
             if given.dry_run:
-                return verbs.dry_run(options, given.out, workers, as_json=given.json)
-            return verbs.run(
-                options, given.out, workers, given.threads, as_json=given.json, quiet=given.quiet
-            )
+                return dry_run.dry_run(options, given.out, workers, as_json=given.json)
+            return run.run(options, given.out, workers, given.threads, as_json=given.json, quiet=given.quiet)
         case "status":
-            return verbs.status(given.out, as_json=given.json)
+            return read.status(given.out, as_json=given.json)
         case "plot":
             return _plot(given)
         case "probe":
             return _probe(given)
         case "explain":
-            return verbs.explain(given.out, given.cell, as_json=given.json)
+            return read.explain(given.out, given.cell, as_json=given.json)
         case "replay":
-            return verbs.replay(given.out, given.cell, given.replicate, given.threads)
+            return read.replay(given.out, given.cell, given.replicate, given.threads)
         case "merge":
-            return verbs.merge(given.stores, given.out)
+            return stores.merge(given.stores, given.out)
         case "export":
-            return verbs.export(given.out, given.format, given.to, given.protocol)
+            return tables.export(given.out, given.format, given.to, given.protocol)
         case _:
-            return verbs.verify(given.out, given.replicates, given.seconds)
+            return check.verify(given.out, given.replicates, given.seconds)
 
 
 def _plot(given: argparse.Namespace) -> int:
@@ -228,7 +226,7 @@ def _plot(given: argparse.Namespace) -> int:
             f"--probes {given.probes} has no effect with kind {given.kind}: it is for kind {choice}"
         )
     if given.kind == accuracy:
-        return verbs.plot(given.out, given.figure, given.protocol)
+        return read.plot(given.out, given.figure, given.protocol)
     return online_verbs.plot(given.out, given.figure, given.protocol, given.kind, given.probes)
 
 

@@ -25,7 +25,7 @@ from sim.ranges import parse_count
 from sim.runner import check_threads
 from sim.store import Store
 from sim.teacher import Trajectory
-from sim.verbs import (
+from sim.verbs.common import (
     EXIT_CONSISTENT,
     artifacts_of,
     console,

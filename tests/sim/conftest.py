@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 import torch
 
-from sim import verbs
 from sim.artifacts import Artifacts
 from sim.cell import Cell
 from sim.grid import main
@@ -102,7 +101,7 @@ def run_grid(out: Path, *arguments: object, grid: tuple[str, ...] = TINY, figure
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sim.plan.theory_of", _theory_of)
         if not figures:
-            patch.setattr(verbs, "_draw", lambda summary, path: path.touch())
+            patch.setattr("sim.verbs.common.draw", lambda summary, path: path.touch())
         return call("run", *grid, "--workers", 1, "--quiet", "--out", out, *arguments)
 
 

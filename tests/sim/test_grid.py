@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from sim import verbs
 from sim.cell import MAX_N, MAX_SAMPLES
 from sim.grid import build_parser
 from sim.runner import worker_count
@@ -406,7 +405,7 @@ def test_quiet_says_nothing_and_otherwise_progress_is_on_stderr(tmp_path: Path) 
     quiet = run_grid(tmp_path / "q.sqlite", "--replicates", 2)
     assert quiet.err == ""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(verbs, "_draw", lambda summary, path: None)
+        patch.setattr("sim.verbs.common.draw", lambda summary, path: None)
         loud = call("run", *TINY, "--replicates", 2, "--workers", 1, "--out", tmp_path / "l.sqlite")
     assert loud.out == quiet.out
     assert "6/6 cells" in loud.err

@@ -7,7 +7,7 @@ import pytest
 
 from sim.store import Store
 from sim.student import _Training
-from sim.verbs import artifacts_of
+from sim.verbs.common import artifacts_of
 from tests.sim.conftest import ONLINE, call, run_grid, table, tree
 
 # the students' states

@@ -19,7 +19,7 @@ from sim.protocol.base import Means, Part, Payload, Progress
 from sim.protocol.online import Online
 from sim.runner import plan_units, run_units, worker_count
 from sim.store import Store
-from sim.verbs import artifacts_of
+from sim.verbs.common import artifacts_of
 from tests.sim.conftest import ONLINE, Result, alter, call, cells, records, run_grid, table, teacher, tree
 
 TABLE = ",".join(Online.columns)
@@ -237,7 +237,7 @@ def test_replay_equals_the_stored_record_from_nothing(name: str, online: Path) -
 def test_replay_refuses_what_a_teacher_has_not_before_any_work(
     online: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sim.verbs.run_unit", _no_work)
+    monkeypatch.setattr("sim.verbs.read.run_unit", _no_work)
     cell = teacher(online)
     refusal = call("replay", cell.id, "--replicate", 1, "--out", online).refusal
     assert refusal == f"replicate 1 of {cell.label()} is not allowed: a teacher has replicate 0 only"

@@ -24,11 +24,12 @@ from tests.sim.conftest import call, run_grid, table
 LAUNCHER = """
 import contextlib, functools, io, os, signal, sys
 import sim.plan
-from sim import runner, verbs
+from sim import runner
+from sim.verbs import common
 from sim.grid import main
 
 runner.UNIT_SECONDS = 0.05  # small units: many moments between two transactions
-verbs._draw = lambda summary, path: path.touch()
+common.draw = lambda summary, path: path.touch()
 # Theory is computed once, before any child is forked.
 theory = functools.cache(sim.plan.theory_of)
 sim.plan.theory_of = lambda cell, delta, replicates: theory(cell, delta, 0)

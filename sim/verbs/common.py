@@ -1,0 +1,78 @@
+"""What the verbs share. Results go to stdout, everything else to stderr."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from sim.errors import SimError
+from sim.protocol.base import Protocol, Summary
+from sim.protocol.registry import protocol_named, protocol_of
+from sim.store import Store, StoredCell
+
+EXIT_CONSISTENT, EXIT_CONTRADICTED = 0, 1
+TABLE_WIDTH = 160
+DEFAULT_PROTOCOL = "first-step"
+
+
+def console() -> Console:
+    """Where results are printed: as wide as they need when not on a terminal."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else TABLE_WIDTH
+    return Console(file=sys.stdout, width=max(width, 100))
+
+
+def note(text: str) -> None:
+    """A line for the user that is not a result."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def artifacts_of(out: Path) -> Path:
+    """The folder beside a store for what makes resuming cheap: checkpoints, states. It may be deleted at any time."""
+    return out.with_suffix(".artifacts")
+
+
+def of_one_protocol(store: Store, name: str | None) -> tuple[Protocol | None, list[StoredCell]]:
+    """Cells of the protocol of that name, or of the only one that the store has; no protocol if it has no cells.
+
+    Raises:
+        SimError: the store has several protocols and none is named, or none of that name.
+    """
+    cells = store.cells()
+    if name is not None:
+        protocol = protocol_named(name)
+        cells = [stored for stored in cells if protocol_of(stored.cell) is protocol]
+        if not cells:
+            raise SimError(f"store {store.path} has no cells of protocol {name!r}: run a grid of it first")
+        return protocol, cells
+    names = sorted({protocol_of(stored.cell).name for stored in cells})
+    if len(names) > 1:
+        raise SimError(f"store {store.path} has cells of {' and '.join(names)}: choose with --protocol")
+    return (protocol_named(names[0]) if names else None), cells
+
+
+def print_summary(summary: Summary, *, as_json: bool) -> None:
+    """The tables, for people or for programs."""
+    if as_json:
+        print(json.dumps(summary.json(), indent=2))
+    else:
+        summary.print(console())
+
+
+def default_figure(store: Path) -> Path:
+    """Where the figure of a store goes: beside it, under the same name."""
+    return store.with_suffix(".png")
+
+
+def figure_paths(out: Path) -> list[Path]:
+    """The files of a figure beside a store, or beside another file: PNG and SVG."""
+    figure = default_figure(out)
+    return [figure, figure.with_suffix(".svg")]
+
+
+def draw(summary: Summary, path: Path) -> None:
+    """Draw the figure into a PNG or SVG file."""
+    from sim.figures import save
+
+    save(summary.figure(), path)

@@ -1,0 +1,104 @@
+"""The verbs that read a store: status, explain, replay, plot."""
+
+import json
+from pathlib import Path
+
+from sim.errors import SimError
+from sim.files import refuse_figure, refuse_outputs
+from sim.numbers import duration, si
+from sim.protocol.base import Means, Part
+from sim.protocol.registry import protocol_of
+from sim.runner import Unit, check_threads, run_unit
+from sim.store import Store
+from sim.verbs import common
+from sim.verbs.common import EXIT_CONSISTENT, EXIT_CONTRADICTED, figure_paths, note, of_one_protocol
+
+LONG_SECONDS = 20.0
+
+
+def status(out: Path, *, as_json: bool) -> int:
+    """What is stored, and what is missing of what runs asked for."""
+    with Store(out, write=False) as store:
+        wanted = store.wanted()
+        rows = [(stored.cell, store.replicates(stored.cell.id)) for stored in store.cells()]
+    # A cell of an older store does not say how many replicates were asked for.
+    missing = {
+        cell.id: len(set(range(wanted[cell.id])) - there) if cell.id in wanted else None
+        for cell, there in rows
+    }
+    if as_json:
+        cells = [
+            {**cell.json(), "replicates": len(there), "missing": missing[cell.id]} for cell, there in rows
+        ]
+        print(json.dumps({"cells": cells}, indent=2))
+        return EXIT_CONSISTENT
+    for cell, there in rows:
+        lack = missing[cell.id]
+        print(
+            f"{cell.id[:12]}  {cell.label():<44} to {si(cell.horizon):>8} samples, {len(there)} replicates"
+            f"{f', {lack} missing' if lack else ''}"
+        )
+    lacking = sum(lack or 0 for lack in missing.values())
+    print(
+        f"{len(rows)} cells, {sum(len(there) for _, there in rows)} replicates in {out}"
+        f"{f', {lacking} missing' if lacking else ''}"
+    )
+    return EXIT_CONSISTENT
+
+
+def explain(out: Path, prefix: str, *, as_json: bool) -> int:
+    """All about one cell: what it is, what theory says of it, what was measured."""
+    with Store(out, write=False) as store:
+        stored = store.find(prefix)
+        summary = protocol_of(stored.cell).summarise(store, [stored], None)
+    if as_json:
+        print(json.dumps(summary.json()["cells"][0], indent=2))
+        return EXIT_CONSISTENT
+    for line in summary.explain():
+        print(line)
+    return EXIT_CONSISTENT
+
+
+def replay(out: Path, prefix: str, replicate: int, threads: int) -> int:
+    """Run one replicate again, from its very start; 1 when a stored record differs."""
+    if replicate < 0:
+        raise SimError(f"replicate {replicate} is not allowed: numbers start at 0")
+    check_threads(threads)
+    with Store(out, write=False) as store:
+        cell = store.find(prefix).cell
+        stored = store.records(cell.id).get(replicate)
+    protocol = protocol_of(cell)
+    part = Part(cell, (replicate,))
+    protocol.check([part])
+    seconds = protocol.seconds([part], afresh=True)
+    if seconds > LONG_SECONDS:
+        note(
+            f"this takes about {duration(seconds / threads)}: all that the replicate depends on is run again"
+        )
+    record = run_unit(Unit((part,), seconds), Means(threads), lambda share: None)[cell.id][replicate]
+    print(json.dumps({"cell": cell.id, "replicate": replicate, "record": dict(record)}, sort_keys=True))
+    if stored is None:
+        note(f"replicate {replicate} is not stored: nothing to compare with")
+        return EXIT_CONSISTENT
+    if stored != record:
+        note(f"replicate {replicate} differs from the stored record {json.dumps(stored, sort_keys=True)}")
+        return EXIT_CONTRADICTED
+    note(f"replicate {replicate} equals the stored record")
+    return EXIT_CONSISTENT
+
+
+def plot(out: Path, figure: Path | None, name: str | None) -> int:
+    """Draw the figure of a store."""
+    paths = [figure] if figure is not None else figure_paths(out)
+    for path in paths:
+        refuse_figure(path)
+    with Store(out, write=False) as store:
+        protocol, cells = of_one_protocol(store, name)
+        if protocol is None:
+            raise SimError(f"store {out} has no cells: run a grid first")
+        refuse_outputs(paths, {out: "the store"})
+        summary = protocol.summarise(store, cells, None)
+    for path in paths:
+        common.draw(summary, path)
+        print(path)
+    return EXIT_CONSISTENT
