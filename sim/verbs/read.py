@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 
 from sim.errors import SimError
+from sim.execution.threads import check_threads
 from sim.files import refuse_figure, refuse_outputs
 from sim.numbers import duration, si
 from sim.protocol.base import Means, Part
 from sim.protocol.registry import protocol_of
-from sim.runner import Unit, check_threads, run_unit
 from sim.store import Store
 from sim.verbs import common
 from sim.verbs.common import EXIT_CONSISTENT, EXIT_CONTRADICTED, figure_paths, note, of_one_protocol
@@ -17,30 +17,24 @@ LONG_SECONDS = 20.0
 
 
 def status(out: Path, *, as_json: bool) -> int:
-    """What is stored, and what is missing of what runs asked for."""
-    with Store(out, write=False) as store:
-        wanted = store.wanted()
-        rows = [(stored.cell, store.replicates(stored.cell.id)) for stored in store.cells()]
-    # A cell of an older store does not say how many replicates were asked for.
-    missing = {
-        cell.id: len(set(range(wanted[cell.id])) - there) if cell.id in wanted else None
-        for cell, there in rows
-    }
+    """What is stored, and what is missing of what runs asked for; where that is not known, nothing is said of it."""
+    with Store(out, write=False) as store, store.snapshot():
+        counts = store.counts()
+        rows = [(cell, counts[cell.id]) for cell in store.bare_cells()]
     if as_json:
         cells = [
-            {**cell.json(), "replicates": len(there), "missing": missing[cell.id]} for cell, there in rows
+            {**cell.json(), "replicates": count.stored, "missing": count.missing} for cell, count in rows
         ]
         print(json.dumps({"cells": cells}, indent=2))
         return EXIT_CONSISTENT
-    for cell, there in rows:
-        lack = missing[cell.id]
+    for cell, count in rows:
         print(
-            f"{cell.id[:12]}  {cell.label():<44} to {si(cell.horizon):>8} samples, {len(there)} replicates"
-            f"{f', {lack} missing' if lack else ''}"
+            f"{cell.id[:12]}  {cell.label():<44} to {si(cell.horizon):>8} samples, {count.stored} replicates"
+            f"{f', {count.missing} missing' if count.missing else ''}"
         )
-    lacking = sum(lack or 0 for lack in missing.values())
+    lacking = sum(count.missing or 0 for _, count in rows)
     print(
-        f"{len(rows)} cells, {sum(len(there) for _, there in rows)} replicates in {out}"
+        f"{len(rows)} cells, {sum(count.stored for _, count in rows)} replicates in {out}"
         f"{f', {lacking} missing' if lacking else ''}"
     )
     return EXIT_CONSISTENT
@@ -75,7 +69,7 @@ def replay(out: Path, prefix: str, replicate: int, threads: int) -> int:
         note(
             f"this takes about {duration(seconds / threads)}: all that the replicate depends on is run again"
         )
-    record = run_unit(Unit((part,), seconds), Means(threads), lambda share: None)[cell.id][replicate]
+    record = protocol.run([part], Means(threads), lambda share: None)[cell.id][replicate]
     print(json.dumps({"cell": cell.id, "replicate": replicate, "record": dict(record)}, sort_keys=True))
     if stored is None:
         note(f"replicate {replicate} is not stored: nothing to compare with")

@@ -14,7 +14,7 @@ from sim.cell import FirstStepCell
 from sim.errors import StoreError
 from sim.schedule import CrossEntropy, Progressive
 from sim.store import APPLICATION_ID, SCHEMA_VERSION, Store
-from tests.sim.conftest import run_grid, table
+from tests.sim.conftest import alter, run_grid, table
 
 CELLS = [
     FirstStepCell("first-step/1", n, 2, 4, s, 64, 1, 0)
@@ -36,13 +36,6 @@ def path(tmp_path: Path) -> Path:
         store.add_cells((cell, THEORY) for cell in CELLS)
         store.add_records(CELLS[0].id, {r: payload() for r in (0, 2, 5)})
     return path
-
-
-def alter(path: Path, sql: str, *values: object) -> None:
-    connection = sqlite3.connect(path)
-    with connection:
-        assert connection.execute(sql, values).rowcount != 0
-    connection.close()
 
 
 def test_what_is_written_is_read(path: Path) -> None:
