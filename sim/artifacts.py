@@ -60,15 +60,24 @@ class Artifact:
 @final
 @dataclass(frozen=True, slots=True)
 class Artifacts:
-    """A folder of runs; made when something is written to it."""
+    """A folder of runs; made when something is written to it.
+
+    Attributes:
+        root: the folder.
+        kept: paths, relative to it, of files that are kept elsewhere: they count as being there, but for being read.
+    """
 
     root: Path
+    kept: frozenset[str] = frozenset()
 
     def run(self, kind: str, identity: Mapping[str, Any]) -> "Run":
         """The run of a kind (for example `teacher`) that all that changes its outcome, as JSON values, identifies."""
         if _NAME.fullmatch(kind) is None:
             raise ValueError(f"kind {kind!r} is not a name: use lower-case letters, digits and hyphens")
-        return Run(self.root, kind, hashlib.sha256(canonical_json(dict(identity)).encode()).hexdigest())
+        own = hashlib.sha256(canonical_json(dict(identity)).encode()).hexdigest()
+        start = f"{kind}/{own}/"
+        kept = (path.removeprefix(start) for path in self.kept if path.startswith(start))
+        return Run(self.root, kind, own, frozenset(name.removesuffix(_SUFFIX) for name in kept))
 
 
 @final
@@ -80,11 +89,13 @@ class Run:
         root: the artifacts' folder.
         kind: kind of run.
         id: 64 hexadecimal digits.
+        kept: names of files that are kept elsewhere.
     """
 
     root: Path
     kind: str
     id: str
+    kept: frozenset[str] = frozenset()
 
     @property
     def folder(self) -> Path:
@@ -100,7 +111,8 @@ class Run:
     def names(self) -> tuple[str, ...]:
         """Names of the files that are there, in order."""
         with _plain_errors("read", self.folder):
-            return tuple(sorted(p.name.removesuffix(_SUFFIX) for p in self.folder.glob(f"[!.]*{_SUFFIX}")))
+            here = {p.name.removesuffix(_SUFFIX) for p in self.folder.glob(f"[!.]*{_SUFFIX}")}
+        return tuple(sorted(here | self.kept))
 
     def steps(self) -> tuple[int, ...]:
         """Steps whose checkpoints are there, increasing."""
@@ -109,7 +121,11 @@ class Run:
 
     def exists(self, name: str) -> bool:
         """Whether there is such a file."""
-        return self.path(name).is_file()
+        return name in self.kept or self.path(name).is_file()
+
+    def relative(self, name: str) -> str:
+        """Path of a file, relative to the folder of all artifacts."""
+        return self.path(name).relative_to(self.root).as_posix()
 
     def remove(self, name: str) -> None:
         """Delete a file, if it is there."""
@@ -142,20 +158,7 @@ class Run:
         # One entry only: safetensors writes several in any order.
         header = canonical_json({"content": content, "sha256": hashlib.sha256(content.encode()).hexdigest()})
         data = safetensors.torch.save(whole, {_HEADER: header})
-        temporary = path.with_name(f".{name}.{os.getpid()}.tmp")
-        with _plain_errors("written", path):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            try:
-                with temporary.open("wb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.replace(temporary, path)
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    temporary.unlink(missing_ok=True)
-                raise
-            _sync_folder(self.folder)
+        write_artifact(path, data)
 
     def load(self, name: str, layout: Layout) -> Artifact:
         """Read a file and check all of it.
@@ -251,6 +254,28 @@ class Run:
         if content["name"] != name:
             raise ArtifactError(f"artifact {path} is {content['name']} under another name: rename it back")
         return dict(content)
+
+
+def write_artifact(path: Path, data: bytes) -> None:
+    """Write the bytes of an artifact, whole or not at all, also if the machine stops.
+
+    Raises:
+        ArtifactError: it cannot be written.
+    """
+    temporary = path.with_name(f".{path.name.removesuffix(_SUFFIX)}.{os.getpid()}.tmp")
+    with _plain_errors("written", path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
+        _sync_folder(path.parent)
 
 
 def step_name(step: int) -> str:

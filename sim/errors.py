@@ -10,4 +10,8 @@ class StoreError(SimError):
 
 
 class WorkerError(SimError):
-    """A worker process ended before its work did."""
+    """Workers ended before their work did, or none can be had."""
+
+
+class Paused(Exception):
+    """The time of a unit of work was up; what it came to is among the artifacts."""

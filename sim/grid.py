@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sim.arguments import Parser, add_protocols
 from sim.errors import SimError
+from sim.execution.crew import Crew
 from sim.online import verbs as online_verbs
 from sim.online.grammar import SCHEDULE_HELP
 from sim.online.window import RULE
@@ -17,7 +18,6 @@ from sim.probe import READINGS, ProbeSpec
 from sim.protocol.base import Options
 from sim.protocol.registry import PROTOCOLS
 from sim.ranges import parse_count
-from sim.runner import check_threads, worker_count
 from sim.verbs import check, dry_run, read, run, stores, tables
 from theory.errors import TheoryError
 from theory.output import exit_code
@@ -50,7 +50,14 @@ def build_parser() -> argparse.ArgumentParser:
     add_protocols(run)
     how = run.add_argument_group("how it is run; none of these changes a result")
     how.add_argument("--workers", type=int, help="worker processes (default: one a processor)")
-    how.add_argument("--threads", type=int, default=1, help="threads of each worker (default 1)")
+    how.add_argument(
+        "--threads", type=int, help="threads of each worker (default 1; of a cluster's: as many as it has)"
+    )
+    how.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="run on a Dask cluster instead, such as tcp://host:8786, one unit a worker at a time",
+    )
     how.add_argument("--dry-run", action="store_true", help="show cells and expected cost, run nothing")
     how.add_argument("--quiet", action="store_true", help="no progress")
     _add_store(run)
@@ -88,6 +95,14 @@ def _add_verbs(verb: "argparse._SubParsersAction[Parser]") -> None:
     merge = verb.add_parser("merge", help="add the cells and records of stores to --out")
     merge.add_argument("stores", type=Path, nargs="+", metavar="STORE")
     merge.add_argument("--out", type=Path, required=True, help="store that receives them; may exist")
+    recover = verb.add_parser(
+        "recover",
+        help="copy what is whole of a damaged store into a new one",
+        description="Read a damaged store page by page, and copy each cell and record that is as it was written into "
+        "a new store. The damaged one is not touched. Exit code 3 says that something is missing.",
+    )
+    recover.add_argument("store", type=Path, metavar="STORE")
+    recover.add_argument("--out", type=Path, required=True, help="the new store; may not exist")
     export = verb.add_parser("export", help="write the table of all records: a row a point of a curve")
     export.add_argument(
         "--format", choices=("csv", "parquet"), default="csv", help="csv (default) or parquet"
@@ -95,14 +110,27 @@ def _add_verbs(verb: "argparse._SubParsersAction[Parser]") -> None:
     export.add_argument("--to", type=Path, help="file (default: standard output for csv)")
     _add_protocol(export)
     _add_store(export)
-    verify = verb.add_parser("verify", help="check a store: identities, theory, and replicates run again")
+    pack = verb.add_parser(
+        "pack",
+        help="pack a finished study into one archive, which verify checks",
+        description="Pack a finished study into one ZIP archive: cells, tables, figures, verdicts, versions, the "
+        "commands that make the cells, and the store itself. The same records give the same bytes.",
+    )
+    pack.add_argument("--to", type=Path, required=True, metavar="FILE", help="the archive, such as study.zip")
+    pack.add_argument("--unfinished", action="store_true", help="pack it although replicates are missing")
+    _add_store(pack)
+    verify = verb.add_parser(
+        "verify", help="check a store, or an archive of pack: identities, theory, and replicates run again"
+    )
+    what = verify.add_mutually_exclusive_group()
+    what.add_argument("what", type=Path, nargs="?", metavar="FILE", help="a store, or an archive of pack")
+    what.add_argument("--out", type=Path, help=f"the same (default {DEFAULT_STORE})")
     verify.add_argument(
         "--replicates", type=int, default=1, help="replicates of each cell to run again (default 1)"
     )
     verify.add_argument(
         "--seconds", type=float, default=10.0, help="skip what is expected to take longer (default 10)"
     )
-    _add_store(verify)
 
 
 def _add_plot(plot: argparse.ArgumentParser) -> None:
@@ -196,11 +224,10 @@ def _dispatch(given: argparse.Namespace) -> int:
     match given.verb:
         case "run":
             options = _options(given)
-            check_threads(given.threads)
-            workers = worker_count(given.workers)
+            crew = Crew(given.workers, given.threads, given.scheduler)
             if given.dry_run:
-                return dry_run.dry_run(options, given.out, workers, as_json=given.json)
-            return run.run(options, given.out, workers, given.threads, as_json=given.json, quiet=given.quiet)
+                return dry_run.dry_run(options, given.out, crew.count(), as_json=given.json)
+            return run.run(options, given.out, crew, as_json=given.json, quiet=given.quiet)
         case "status":
             return read.status(given.out, as_json=given.json)
         case "plot":
@@ -213,10 +240,15 @@ def _dispatch(given: argparse.Namespace) -> int:
             return read.replay(given.out, given.cell, given.replicate, given.threads)
         case "merge":
             return stores.merge(given.stores, given.out)
+        case "recover":
+            return stores.recover(given.store, given.out)
         case "export":
             return tables.export(given.out, given.format, given.to, given.protocol)
+        case "pack":
+            return tables.pack(given.out, given.to, unfinished=given.unfinished)
         case _:
-            return check.verify(given.out, given.replicates, given.seconds)
+            what = given.what or given.out or Path(DEFAULT_STORE)
+            return check.verify(what, given.replicates, given.seconds)
 
 
 def _plot(given: argparse.Namespace) -> int:

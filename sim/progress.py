@@ -2,8 +2,7 @@
 
 import sys
 import time
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Protocol, final, runtime_checkable
 
@@ -11,9 +10,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from sim.numbers import duration
-from sim.runner import Unit
+from sim.units import Unit
 
 LINE_SECONDS = 60.0
+SHOW_SECONDS = 0.05
 
 
 @runtime_checkable
@@ -30,40 +30,60 @@ class Display(Protocol):
 
 @final
 class Tracker:
-    """Adds up the work that is done: expected seconds of units, samples, cells."""
+    """Adds up the work that is done: expected seconds of units, samples, cells.
 
-    def __init__(self, units: Sequence[Unit], display: Display) -> None:
+    Args:
+        seconds: expected, of all the work.
+        missing: records to be made, by cell id.
+        display: where it is shown.
+    """
+
+    def __init__(self, seconds: float, missing: Mapping[str, int], display: Display) -> None:
         self._display = display
-        self._total = sum(unit.seconds for unit in units)
+        self._total = seconds
         self._samples = 0.0
         self._done = 0.0
         self._open: dict[Unit, float] = {}
-        self._left = Counter(part.cell.id for unit in units for part in unit.parts)
+        self._left = dict(missing)
         self._cells = len(self._left)
         self._start = time.monotonic()
+        self._shown = -SHOW_SECONDS
 
     def share(self, unit: Unit, share: float) -> None:
         """A unit under way has come to `share` of its work."""
         self._open[unit] = share
-        self._show(last=False)
+        self._show()
 
     def finished(self, unit: Unit) -> None:
         """A unit has ended."""
         self._open.pop(unit, None)
         self._done += unit.seconds
-        self._samples += _samples(unit)
-        self._left.subtract(part.cell.id for part in unit.parts)
-        self._show(last=not any(self._left.values()))
+        if not unit.prepares:
+            self._samples += _samples(unit)
+            for part in unit.parts:
+                self._left[part.cell.id] -= len(part.replicates)
+                if not self._left[part.cell.id]:
+                    del self._left[part.cell.id]
+        self._show()
 
-    def _show(self, *, last: bool) -> None:
-        elapsed = time.monotonic() - self._start
+    def dropped(self, unit: Unit) -> None:
+        """What a unit under way has done is lost."""
+        self._open.pop(unit, None)
+
+    def _show(self) -> None:
+        now, last = time.monotonic(), not self._left
+        if now - self._shown < SHOW_SECONDS and not last:
+            return
+        self._shown = now
+        elapsed = now - self._start
         under_way = sum(share * unit.seconds for unit, share in self._open.items())
         share = (self._done + under_way) / max(self._total, 1e-9)
-        cells = sum(1 for left in self._left.values() if left == 0)
-        samples = self._samples + sum(share * _samples(unit) for unit, share in self._open.items())
+        samples = self._samples + sum(
+            share * _samples(unit) for unit, share in self._open.items() if not unit.prepares
+        )
         rate = samples / max(elapsed, 1e-9)
         left = "" if last or share < 0.02 else f", about {duration(elapsed * (1 - share) / share)} left"
-        text = f"{cells}/{self._cells} cells, {rate:.2g} samples/s{left}"
+        text = f"{self._cells - len(self._left)}/{self._cells} cells, {rate:.2g} samples/s{left}"
         self._display.update(text, min(share, 1.0), last=last)
 
 

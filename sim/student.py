@@ -25,7 +25,7 @@ import kernels
 from kernels import Network
 from sim.artifacts import Artifacts, Layout, Run
 from sim.course import Course, StudentSpec, log_points
-from sim.errors import SimError
+from sim.errors import Paused, SimError
 from sim.network import DTYPES, initialise, output_rate
 from sim.parity import ParityTask
 from sim.source import Source
@@ -51,6 +51,7 @@ def train_students(
     device: str = "cpu",
     save_seconds: float = SAVE_SECONDS,
     progress: OnProgress | None = None,
+    until: float | None = None,
 ) -> list[dict[int, Payload]]:
     """Train students from their first step, or from where an earlier call with the same students was stopped.
 
@@ -62,6 +63,7 @@ def train_students(
         device: `cpu`, or another device of torch for the kernels' reference.
         save_seconds: the state is saved at the first end of a segment this long after the time before, and at the end.
         progress: told how far the work is.
+        until: moment of the monotonic clock at which training stops, with its state saved; None for never.
 
     Returns:
         For each specification the records by replicate, as JSON values. `status` is `OK` or `DIVERGED`; `diverged_at`
@@ -74,13 +76,19 @@ def train_students(
         SimError: no students, a replicate twice, a supervision that cannot be carried out, or a teacher that is not
             trained to its last step.
         ArtifactError: a file is damaged or cannot be written.
+        Paused: the time was up.
     """
-    return _Training(course, students, artifacts, threads, device).run(save_seconds, progress)
+    return _Training(course, students, artifacts, threads, device).run(save_seconds, progress, until)
 
 
 def discard_state(course: Course, students: Students, artifacts: Artifacts) -> None:
     """Delete the state of these students, when their records are stored elsewhere."""
     _state_run(course, students, artifacts).remove(STATE)
+
+
+def state_file(course: Course, students: Students, artifacts: Artifacts) -> str:
+    """Path of the state of these students, relative to the folder of artifacts; it need not be there."""
+    return _state_run(course, students, artifacts).relative(STATE)
 
 
 class _Group:
@@ -172,7 +180,9 @@ class _Training:
         self.groups = [_Group(members, course.task, device) for members in by_key.values()]
         self.teachers: dict[int, Network] = {}
 
-    def run(self, save_seconds: float, progress: OnProgress | None) -> list[dict[int, Payload]]:
+    def run(
+        self, save_seconds: float, progress: OnProgress | None, until: float | None
+    ) -> list[dict[int, Payload]]:
         """Train to the end."""
         report: OnProgress = progress or (lambda text, share: None)
         course = self.course
@@ -184,9 +194,12 @@ class _Training:
             saved = time.monotonic()
             while self.step < course.steps:
                 self._advance()
-                if self.step == course.steps or time.monotonic() - saved >= save_seconds:
+                up = until is not None and time.monotonic() >= until and self.step < course.steps
+                if self.step == course.steps or up or time.monotonic() - saved >= save_seconds:
                     self._save()
                     saved = time.monotonic()
+                if up:
+                    raise Paused
                 report(f"students: {self.step:,} of {course.steps:,} steps", self.step / course.steps)
         points = log_points(course.log_every, course.steps)
         return [{r: student.payload(points) for r, student in kind.items()} for kind in self.kinds]

@@ -8,6 +8,7 @@ them), so that a resumed run has the curve of an uninterrupted one.
 """
 
 import math
+import time
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, final
 
@@ -19,7 +20,7 @@ from torch import Tensor
 import kernels
 from kernels import Network
 from sim.artifacts import ArtifactError, Artifacts, Layout, step_name, stretches
-from sim.errors import SimError
+from sim.errors import Paused, SimError
 from sim.network import DTYPES, initialise, layout, output_rate
 from sim.parity import EVALUATION_SAMPLES, Curve, Outcome, Status, probabilities, right_answers
 from sim.teacher_spec import TeacherSpec
@@ -105,7 +106,11 @@ class Trajectory:
         return self._ensure(range(start, stop + 1, every), threads, progress)
 
     def ensure_steps(
-        self, steps: Iterable[int], threads: int = 1, progress: OnProgress | None = None
+        self,
+        steps: Iterable[int],
+        threads: int = 1,
+        progress: OnProgress | None = None,
+        until: float | None = None,
     ) -> Outcome:
         """Train what is missing of the checkpoints at these steps, in one pass.
 
@@ -113,10 +118,12 @@ class Trajectory:
             steps: at least one; multiples of the segment, at most `spec.steps`.
             threads: as for `ensure`.
             progress: as for `ensure`.
+            until: moment of the monotonic clock at which training stops with a checkpoint, wherever it is; None: never.
 
         Raises:
             SimError: a step is not allowed.
             ArtifactError: as for `ensure`.
+            Paused: it stopped so.
         """
         wanted, segment, last = set(steps), self.spec.segment, self.spec.steps
         for step in sorted(wanted):
@@ -124,7 +131,18 @@ class Trajectory:
                 raise SimError(
                     f"a checkpoint at step {step} is not allowed: give multiples of {segment} from 0 to {last}"
                 )
-        return self._ensure(wanted, threads, progress)
+        return self._ensure(wanted, threads, progress, until)
+
+    def missing(self, steps: Iterable[int]) -> list[int]:
+        """Those of these steps whose checkpoints are still to be made, increasing."""
+        return self._missing(sorted(steps))
+
+    def ends(self, steps: Iterable[int]) -> tuple[str, ...]:
+        """Names of the files that are there and that making the checkpoints at these steps reads."""
+        wanted = sorted(steps)
+        plan = stretches(self._missing(wanted), self.run.steps(), wanted[-1])
+        there = {step_name(step) for start, stop, _ in plan for step in (start, stop)}
+        return tuple(name for name in sorted({*there, DIVERGED}) if self.run.exists(name))
 
     def steps(self) -> tuple[int, ...]:
         """Steps of the checkpoints that are there, densified ones included, up to `spec.steps`, increasing."""
@@ -194,13 +212,15 @@ class Trajectory:
             step: self.run.notes(step_name(step))["held_out"] / EVALUATION_SAMPLES for step in self.steps()
         }
 
-    def _ensure(self, wanted: Iterable[int], threads: int, progress: OnProgress | None) -> Outcome:
+    def _ensure(
+        self, wanted: Iterable[int], threads: int, progress: OnProgress | None, until: float | None = None
+    ) -> Outcome:
         report: OnProgress = progress or (lambda text, share: None)
         label = self.spec.label()
         wanted = sorted(wanted)
         if self._missing(wanted):
             with self.run.lock(lambda: report(f"{label}: waiting for another process that trains it", 0.0)):
-                self._train(self._missing(wanted), wanted[-1], threads, report)
+                self._train(self._missing(wanted), wanted[-1], threads, report, until)
         end = self._divergence()
         if end is None or wanted[-1] <= end[1]:
             return Outcome(Status.OK)
@@ -210,7 +230,9 @@ class Trajectory:
         there = set(self.run.steps())
         return [step for step in wanted if step not in there and step <= self._last_step()]
 
-    def _train(self, missing: list[int], last: int, threads: int, report: OnProgress) -> None:
+    def _train(
+        self, missing: list[int], last: int, threads: int, report: OnProgress, until: float | None
+    ) -> None:
         """Make the missing checkpoints, stretch by stretch."""
         plan = list(stretches(missing, self.run.steps(), last))
         total = sum(stop - start for start, stop, _ in plan)
@@ -231,9 +253,12 @@ class Trajectory:
                     return
                 done += self.spec.segment
                 report(f"{self.spec.label()}: {done:,} of {total:,} steps", done / total)
-                if state.step in targets:
+                up = until is not None and time.monotonic() >= until and state.step < stop
+                if state.step in targets or up:
                     self._save(state, threads)
                     made.append(state.step)
+                if up:
+                    raise Paused
             if stop not in targets:
                 self._check_arrival(state, made)
 

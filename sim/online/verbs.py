@@ -9,9 +9,11 @@ from typing import Any, final
 from sim.artifacts import stretches
 from sim.cell import Cell
 from sim.errors import SimError
+from sim.execution.threads import check_threads
 from sim.files import refuse_figure, refuse_outputs, refuse_unwritable, write_whole
 from sim.numbers import duration
 from sim.online.cell import StudentCell, TeacherCell, check_device
+from sim.online.cost import logit_seconds, teacher_seconds
 from sim.online.report import Report, read_report
 from sim.online.summary import OnlineSummary
 from sim.online.window import Window, transition_of, window_of
@@ -19,10 +21,9 @@ from sim.parity import Status
 from sim.probe import READINGS, ProbeSpec
 from sim.probes import probe as measure
 from sim.progress import display_for
-from sim.protocol.online import SECONDS_PER_WEIGHT, Online, artifacts_in, teacher_seconds
+from sim.protocol.online import Online, artifacts_in
 from sim.protocol.registry import protocol_named
 from sim.ranges import parse_count
-from sim.runner import check_threads
 from sim.store import Store
 from sim.teacher import Trajectory
 from sim.verbs.common import (
@@ -129,9 +130,9 @@ def probe(
             "machine or by another version: their held-out accuracies differ"
         )
     networks = ((s, trajectory.load(s)) for s in window.steps)
-    weights = cell.teacher.width * (cell.n + 2) * len(window.steps)
     if not quiet:
-        seconds = weights * spec.samples * SECONDS_PER_WEIGHT[1] / options.threads
+        each = spec.samples * logit_seconds(cell.n, cell.teacher.width)
+        seconds = len(window.steps) * each / options.threads
         note(
             f"probing {len(window.steps)} checkpoints, steps {window.start} to {window.steps[-1]} every "
             f"{window.every}, on {spec.samples} samples: about {duration(seconds)}"

@@ -36,16 +36,54 @@ class Part:
 
 @final
 @dataclass(frozen=True, slots=True)
+class Piece:
+    """Work as the queue orders it.
+
+    Attributes:
+        parts: of cells of one group.
+        seconds: expected on one thread.
+        divisible: one part, whose replicates may be run apart at no further cost.
+        prepares: makes artifacts that later pieces of its group need, and no records.
+        here: takes next to no time and needs all artifacts: it is run where they are, by the driver.
+    """
+
+    parts: tuple[Part, ...]
+    seconds: float
+    divisible: bool = False
+    prepares: bool = False
+    here: bool = False
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Artifacts of a unit, by paths relative to their folder.
+
+    Attributes:
+        read: those that are there and that it reads.
+        kept: those that are there, and that it need not make.
+    """
+
+    read: tuple[str, ...]
+    kept: frozenset[str]
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Means:
     """With what a unit of work is done; nothing here changes a result.
 
     Attributes:
         threads: threads of this process.
         artifacts: folder for checkpoints and other files that make a resumed run cheap; None for none to be kept.
+        kept: artifacts, relative to that folder, that are kept elsewhere: they need not be made.
+        stretch: seconds after which work that can go on from artifacts stops, raising Paused; None for never.
     """
 
     threads: int = 1
     artifacts: Path | None = None
+    kept: frozenset[str] = frozenset()
+    stretch: float | None = None
 
 
 @final
@@ -141,14 +179,33 @@ class Protocol(ABC):
             SimError: there can be no such replicate, or something that it needs is not here.
         """
 
+    def pieces(self, parts: Sequence[Part]) -> list[list[Piece]]:
+        """The pieces of one group's work in stages, each stage once all of the stage before is done."""
+        return [[Piece((part,), self.seconds([part]), divisible=True) for part in parts]]
+
+    def prepare(self, parts: Sequence[Part], means: Means, progress: Progress) -> None:
+        """Make the artifacts that running these parts needs, and no records.
+
+        Raises:
+            Paused: its time was up.
+        """
+        raise TypeError(f"protocol {self.name} prepares nothing")
+
+    def files(self, parts: Sequence[Part], means: Means, *, prepares: bool) -> Files:
+        """What there is for a unit to go on from, by default nothing."""
+        return Files((), frozenset())
+
     @abstractmethod
     def run(self, parts: Sequence[Part], means: Means, progress: Progress) -> dict[str, dict[int, Payload]]:
         """Records by cell id and replicate; each depends on (cell, replicate) only.
 
         Args:
-            parts: of cells of one group.
+            parts: of cells of one group; not all of it, and not all replicates, need be given.
             means: with what it is done.
             progress: told of the share that is done.
+
+        Raises:
+            Paused: its time was up.
         """
 
     @abstractmethod
@@ -167,6 +224,31 @@ class Protocol(ABC):
         Raises:
             SimError: it cannot be deleted.
         """
+
+    # what it costs: for plans and displays only, see `sim.cost`
+
+    @abstractmethod
+    def memory(self, parts: Sequence[Part]) -> float:
+        """Bytes that a process needs at the most to run these parts in one go, beyond what it imports."""
+
+    @abstractmethod
+    def disk(self, parts: Sequence[Part]) -> tuple[float, float]:
+        """Bytes of these parts in a store, and of artifacts at the most."""
+
+    @abstractmethod
+    def kind(self, cell: Cell) -> str:
+        """A name for the kind of work: what is said wrongly of some cells of a kind is said wrongly of all."""
+
+    @abstractmethod
+    def smaller(self, part: Part, share: float) -> Part:
+        """A cell of its own, to be timed: the same kind of work, with about this share (0 to 1) of its seconds.
+
+        Shapes stay the same as far as they can; there is a least amount of work, which may be more than the share.
+        """
+
+    @abstractmethod
+    def planning(self, cell: Cell, replicates: int) -> float:
+        """Expected seconds until the cell is there with what is stored beside it."""
 
     # what is stored
 

@@ -10,6 +10,7 @@ Replicates are independent: nothing is shared between their streams, so binomial
 import argparse
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -19,14 +20,18 @@ import torch
 from sim import gradients, phase_one, streams
 from sim.cell import Cell, FirstStepCell, canonical_json
 from sim.channels import Channels, channels_of
+from sim.cost_disk import stored_bytes
 from sim.gradients import GradientSums
 from sim.protocol.base import Json, Means, Options, Part, Payload, Progress, Protocol, Summary
 from sim.ranges import record_grid
-from sim.schedule import Progressive, schedule_from_spec
+from sim.schedule import LowDegreeCurriculum, OneShot, Progressive, Schedule, schedule_from_spec
 from sim.store import Store, StoredCell
 
 CALL_SECONDS = 1.0
 """A call of the kernel aims at this length, so that progress is seen and interrupts are heard."""
+
+LEAST_TIMED, LEAST_SAMPLES = 4, 64
+"""Replicates of a sample of more work, and their samples."""
 
 
 @final
@@ -100,7 +105,49 @@ class FirstStep(Protocol):
 
     def seconds(self, parts: Sequence[Part], *, afresh: bool = False) -> float:
         """Expected seconds on one thread; nothing is kept, so all are afresh."""
-        return sum(_seconds(first_step_cell(part.cell)) * len(part.replicates) for part in parts)
+        return sum(_seconds(first_step_cell(part.cell), len(part.replicates)) for part in parts)
+
+    def memory(self, parts: Sequence[Part]) -> float:
+        """Mostly the sums at all sample counts."""
+        cells = [(first_step_cell(part.cell), len(part.replicates)) for part in parts]
+        return max(gradients.memory(cell, _points(cell), count) for cell, count in cells)
+
+    def disk(self, parts: Sequence[Part]) -> tuple[float, float]:
+        """A character for each sample count, and a digest; no artifacts."""
+        cells = [(first_step_cell(part.cell), part.replicates) for part in parts]
+        return sum(
+            stored_bytes(cell.spec(), _theory_bytes(cell, len(rs)), 58 + _points(cell), len(rs))
+            for cell, rs in cells
+        ), 0.0
+
+    def kind(self, cell: Cell) -> str:
+        """One for each schedule and kind of labels."""
+        return f"first step, {schedule_kind(first_step_cell(cell).schedule)}"
+
+    def smaller(self, part: Part, share: float) -> Part:
+        """Fewer replicates first, then fewer samples."""
+        cell, count = first_step_cell(part.cell), len(part.replicates)
+        kept = max(min(count, LEAST_TIMED), int(count * share))
+        samples = min(cell.samples, max(LEAST_SAMPLES, int(cell.samples * share * count / kept)))
+        return Part(replace(cell, samples=samples), part.replicates[:kept])
+
+    def planning(self, cell: Cell, replicates: int) -> float:
+        """Bounds; and of drawn teachers a prediction for each."""
+        own = first_step_cell(cell)
+        patterns = 1 << own.k
+        match own.schedule:
+            case Progressive(teacher="phase-1", labels="hard"):
+                return 1e-3
+            case Progressive(teacher="phase-1"):
+                return 0.1 + replicates * (0.01 + 5e-4 * own.n)
+            case Progressive(teacher="phase-1-projected"):
+                return replicates * (0.01 if own.schedule.labels == "hard" else 0.02)
+            case OneShot() if own.schedule.exponent is not None:
+                return 0.2 + (0.033 * patterns if own.schedule.labels == "hard" else 0.0)
+            case Progressive() | LowDegreeCurriculum():
+                return 0.25 + 0.02 * min(patterns, 64)
+            case _:
+                return 0.15 + 8e-4 * patterns
 
     def problem(self, cell: Cell, payload: Payload) -> str | None:
         """A record has one 0 or 1 for each point of the cell's record grid."""
@@ -149,7 +196,7 @@ class FirstStep(Protocol):
         threads: int,
         progress: Progress,
     ) -> dict[int, GradientSums]:
-        seconds = _seconds(cell) / cell.samples * len(replicates) / threads
+        seconds = _seconds(cell, len(replicates)) / cell.samples / threads
         return gradients.kernel_sums(
             cell,
             replicates,
@@ -168,10 +215,25 @@ def first_step_cell(cell: Cell) -> FirstStepCell:
     return cell
 
 
-def _seconds(cell: FirstStepCell) -> float:
-    """Expected seconds of one replicate on one thread."""
-    leaky = isinstance(cell.schedule, Progressive) and cell.schedule.teacher == "phase-1"
-    return (0.0 if leaky else 2e-4) + cell.samples * gradients.seconds_per_sample(cell)
+def schedule_kind(schedule: Schedule) -> str:
+    """The schedule without its numbers, for example `progressive phase-1 logits`."""
+    values = schedule.parameters()
+    return " ".join([schedule.name, *(values[name] for name in ("teacher", "labels") if name in values)])
+
+
+def _points(cell: FirstStepCell) -> float:
+    return gradients.grid_points(cell.samples, cell.resolution)
+
+
+def _seconds(cell: FirstStepCell, replicates: int) -> float:
+    """Expected seconds of some replicates on one thread."""
+    return gradients.seconds(cell, cell.samples, _points(cell), replicates)
+
+
+def _theory_bytes(cell: FirstStepCell, replicates: int) -> float:
+    """Characters of what is stored beside a cell."""
+    drawn = isinstance(cell.schedule, Progressive) and cell.schedule.teacher != "equal"
+    return 500.0 + 25 * replicates if drawn else 1500.0
 
 
 def succeeds(gradients: npt.NDArray[Any], support: Sequence[int]) -> npt.NDArray[np.bool_]:

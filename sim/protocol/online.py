@@ -12,15 +12,17 @@ records of an uninterrupted one. Without artifacts all is trained again, in a fo
 import argparse
 import contextlib
 import hashlib
+import math
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, final
 
-from sim.artifacts import Artifacts
+from sim.artifacts import Artifacts, step_name
 from sim.cell import Cell, canonical_json
 from sim.errors import SimError
-from sim.online import records
+from sim.online import cost, records
 from sim.online.cell import (
     NAME,
     VERSION,
@@ -33,18 +35,16 @@ from sim.online.cell import (
     teacher_key,
     without,
 )
+from sim.online.cost import teacher_seconds
 from sim.parity import Outcome, Status
-from sim.protocol.base import Json, Means, Options, Part, Payload, Progress, Protocol, Summary
+from sim.protocol.base import Files, Json, Means, Options, Part, Payload, Piece, Progress, Protocol, Summary
 from sim.store import Store, StoredCell
-from sim.student import Students, discard_state, train_students
+from sim.student import Students, discard_state, state_file, train_students
 from sim.teacher import Trajectory
 from sim.teacher_spec import TeacherSpec
 
-SECONDS_PER_WEIGHT = (5e-11, 1e-11)
-"""Cost of a sample for one weight of the hidden layer: trained, and read only; for the plan and the display only."""
-
-SECONDS_PER_SAMPLE = 1e-7
-"""Cost of a sample for one student whatever its size."""
+BUNDLE_SECONDS = 30.0
+"""Students of one source of labels are not divided into units shorter than this."""
 
 Records = dict[str, dict[int, Payload]]
 
@@ -76,12 +76,47 @@ class Online(Protocol):
         assert isinstance(cell, StudentCell)
         return _hash([cell.course().spec(), cell.device])
 
+    def pieces(self, parts: Sequence[Part]) -> list[list[Piece]]:
+        """The teacher first; then its record, and its students, those of one source of labels together.
+
+        Students of one source are divided only where training them takes longer than their labels, which all of them
+        need; by the numbers of the replicates, so that a run that goes on finds the state of the one before.
+        """
+        cells = _cells(parts)
+        students = [Piece(own, self.seconds(own)) for own in _bundles(cells)]
+        teacher = cells[0][0].teacher
+        if teacher is None:
+            return [students]
+        teachers = tuple(part for part in parts if isinstance(part.cell, TeacherCell))
+        record = [Piece(teachers, 0.0, here=True)] if teachers else []
+        return [[Piece(tuple(parts), teacher_seconds(teacher), prepares=True)], [*record, *students]]
+
+    def prepare(self, parts: Sequence[Part], means: Means, progress: Progress) -> None:
+        """Train the teacher, with all checkpoints that these parts need."""
+        self.check(parts)
+        cells = _cells(parts)
+        with _artifacts(means, cells[0][0].device) as artifacts:
+            _Group(cells, artifacts, means, progress).train_teacher()
+
+    def files(self, parts: Sequence[Part], means: Means, *, prepares: bool) -> Files:
+        """Of a teacher the checkpoints where training goes on or arrives; of students those they see, and a state."""
+        assert means.artifacts is not None
+        cells = _cells(parts)
+        device = cells[0][0].device
+        artifacts = artifacts_in(means.artifacts, device)
+        found = _Group(cells, artifacts, means, lambda share: None).files(prepares=prepares)
+        prefix = artifacts.root.relative_to(means.artifacts)
+        return Files(
+            tuple((prefix / name).as_posix() for name in found.read),
+            frozenset((prefix / name).as_posix() for name in found.kept),
+        )
+
     def run(self, parts: Sequence[Part], means: Means, progress: Progress) -> Records:
         """Train the teacher, then the students; see `sim.online.records` for the records."""
         self.check(parts)
         cells = _cells(parts)
         with _artifacts(means, cells[0][0].device) as artifacts:
-            return _Group(cells, artifacts, means.threads, progress).run()
+            return _Group(cells, artifacts, means, progress).run()
 
     def check(self, parts: Sequence[Part]) -> None:
         """A teacher has replicate 0 only; the device has to be here."""
@@ -95,6 +130,30 @@ class Online(Protocol):
     def seconds(self, parts: Sequence[Part], *, afresh: bool = False) -> float:
         """Expected seconds on one thread: teachers, the labels of each schedule, and students."""
         return _seconds(_cells(parts), afresh)
+
+    def memory(self, parts: Sequence[Part]) -> float:
+        """Mostly the weights, and their first values."""
+        return cost.memory(_cells(parts))
+
+    def disk(self, parts: Sequence[Part]) -> tuple[float, float]:
+        """Curves; checkpoints, and the students' states."""
+        cells = _cells(parts)
+        return cost.store_bytes(cells), cost.artifact_bytes(cells)
+
+    def kind(self, cell: Cell) -> str:
+        """Teachers, students of a teacher, students of the parity."""
+        own = online_cell(cell)
+        if isinstance(own, TeacherCell):
+            return "online teacher"
+        return "online students" if own.teacher is None else "online students of a teacher"
+
+    def smaller(self, part: Part, share: float) -> Part:
+        """Fewer steps; the teacher of students is hardly trained."""
+        return Part(*cost.smaller(online_cell(part.cell), part.replicates, share))
+
+    def planning(self, cell: Cell, replicates: int) -> float:
+        """There is no theory."""
+        return 1e-4
 
     def let_go(self, parts: Sequence[Part], means: Means) -> None:
         """The students' states; the teacher's checkpoints are for other students too."""
@@ -149,6 +208,31 @@ def _courses(cells: Cells) -> list[StudentCells]:
     return list(courses.values())
 
 
+def _bundles(cells: Cells) -> Iterator[tuple[Part, ...]]:
+    """The students of each course and source of labels, divided where that pays; see `Online.pieces`."""
+    bundles: dict[str, list[tuple[StudentCell, Sequence[int]]]] = {}
+    for cell, replicates in cells:
+        if isinstance(cell, StudentCell):
+            bundles.setdefault(_labels_key(cell), []).append((cell, replicates))
+    for own in bundles.values():
+        nobody = [(cell, ()) for cell, _ in own]
+        labels = _seconds(nobody)
+        one_each = _seconds([(cell, (0,)) for cell, _ in own]) - labels
+        size = max(1, math.ceil(max(labels, BUNDLE_SECONDS) / max(one_each, 1e-9)))
+        for chunk in sorted({replicate // size for _, replicates in own for replicate in replicates}):
+            numbers = [(cell, tuple(r for r in rs if r // size == chunk)) for cell, rs in own]
+            yield tuple(Part(cell, some) for cell, some in numbers if some)
+
+
+def _labels_key(cell: StudentCell) -> str:
+    """Students of equal keys see labels of the same checkpoints on the same samples."""
+    if cell.teacher is None:
+        return _hash([cell.course().spec()])
+    # Checkpoints in turn cost as much as one, whatever the temperature.
+    spec = without(cell.student.supervision.spec(), "temperature", "truth")
+    return _hash([spec, cell.course().spec()])
+
+
 def _students(cells: StudentCells) -> Students:
     return [(cell.student, list(replicates)) for cell, replicates in cells]
 
@@ -156,14 +240,18 @@ def _students(cells: StudentCells) -> Students:
 class _Group:
     """The work of one unit: at most one teacher, and students."""
 
-    def __init__(self, cells: Cells, artifacts: Artifacts, threads: int, progress: Progress) -> None:
-        self._artifacts, self._threads = artifacts, threads
+    def __init__(self, cells: Cells, artifacts: Artifacts, means: Means, progress: Progress) -> None:
+        self._artifacts, self._threads = artifacts, means.threads
+        self._until = None if means.stretch is None else time.monotonic() + means.stretch
         self._device = cells[0][0].device
         self._teacher = cells[0][0].teacher
         self._teacher_cells = [cell for cell, _ in cells if isinstance(cell, TeacherCell)]
         self._courses = _courses(cells)
         self._progress = progress
-        shares = [teacher_seconds(self._teacher)] if self._teacher is not None else []
+        self._trajectory = (
+            None if self._teacher is None else Trajectory(self._teacher, artifacts, self._device)
+        )
+        shares = [] if self._trajectory is None else [self._teacher_seconds(self._trajectory)]
         shares += [_seconds(course) for course in self._courses]
         self._shares, self._total, self._done = shares, max(sum(shares), 1e-9), 0.0
 
@@ -171,11 +259,10 @@ class _Group:
         """Records of all cells."""
         found: Records = {}
         outcome = Outcome(Status.OK)
-        if self._teacher is not None:
-            trajectory = Trajectory(self._teacher, self._artifacts, self._device)
-            outcome = self._train_teacher(trajectory)
+        if self._trajectory is not None:
+            outcome = self.train_teacher()
             for cell in self._teacher_cells:
-                found[cell.id] = {0: self._teacher_record(cell, trajectory, outcome)}
+                found[cell.id] = {0: self._teacher_record(cell, self._trajectory, outcome)}
         for course in self._courses:
             if outcome.status is Status.OK:
                 found |= self._train(course)
@@ -186,13 +273,40 @@ class _Group:
                     )
         return found
 
-    def _train_teacher(self, trajectory: Trajectory) -> Outcome:
+    def train_teacher(self) -> Outcome:
         """Train the teacher, with a checkpoint wherever one is asked for, in one pass."""
+        assert self._trajectory is not None
         report = self._reporter()
-        steps = self._checkpoints(trajectory.spec)
-        outcome = trajectory.ensure_steps(steps, self._threads, lambda text, share: report(share))
+        steps = self._checkpoints(self._trajectory.spec)
+        outcome = self._trajectory.ensure_steps(
+            steps, self._threads, lambda text, share: report(share), self._until
+        )
         self._finish()
         return outcome
+
+    def files(self, *, prepares: bool) -> Files:
+        """What the teacher's training, or all of it, goes on from."""
+        found: list[str] = []
+        kept: list[str] = []
+        if self._trajectory is not None:
+            run, steps = self._trajectory.run, self._checkpoints(self._trajectory.spec)
+            names = self._trajectory.ends(steps)
+            if not prepares:
+                names = (*names, *(name for name in map(step_name, sorted(steps)) if run.exists(name)))
+            found += [run.relative(name) for name in dict.fromkeys(names)]
+            kept += [run.relative(name) for name in run.names()]
+        if not prepares:
+            states = [
+                state_file(own[0][0].course(), _students(own), self._artifacts) for own in self._courses
+            ]
+            found += [state for state in states if (self._artifacts.root / state).is_file()]
+        return Files(tuple(found), frozenset(kept))
+
+    def _teacher_seconds(self, trajectory: Trajectory) -> float:
+        """Of what is still to be trained, about."""
+        if not trajectory.missing(self._checkpoints(trajectory.spec)):
+            return 0.0
+        return teacher_seconds(trajectory.spec)
 
     def _checkpoints(self, teacher: TeacherSpec) -> set[int]:
         """Steps at which the students, or the points of curves, need the teacher."""
@@ -218,6 +332,7 @@ class _Group:
             threads=self._threads,
             device=self._device,
             progress=lambda text, share: report(share),
+            until=self._until,
         )
         self._finish()
         return {cell.id: dict(of_cell) for (cell, _), of_cell in zip(cells, found, strict=True)}
@@ -235,10 +350,14 @@ class _Group:
 def _artifacts(means: Means, device: str) -> Iterator[Artifacts]:
     """Where artifacts are kept, or a folder for this time only."""
     if means.artifacts is not None:
-        yield artifacts_in(means.artifacts, device)
+        folder = artifacts_in(means.artifacts, device).root
+        prefix = folder.relative_to(means.artifacts).as_posix().removeprefix(".")
+        start = f"{prefix}/" if prefix else ""
+        kept = (path.removeprefix(start) for path in means.kept if path.startswith(start))
+        yield Artifacts(folder, frozenset(kept))
         return
-    with tempfile.TemporaryDirectory(prefix="online-") as folder:
-        yield Artifacts(Path(folder))
+    with tempfile.TemporaryDirectory(prefix="online-") as temporary:
+        yield Artifacts(Path(temporary))
 
 
 def artifacts_in(folder: Path, device: str) -> Artifacts:
@@ -248,35 +367,7 @@ def artifacts_in(folder: Path, device: str) -> Artifacts:
 
 def _seconds(cells: Cells, afresh: bool = False) -> float:
     """Expected seconds; what is shared is counted once. Students' teachers are there unless all is done `afresh`."""
-    teachers = {
-        teacher_key(cell.teacher, cell.device): cell.teacher
-        for cell, _ in cells
-        if cell.teacher is not None and (afresh or isinstance(cell, TeacherCell))
-    }
-    total = sum(teacher_seconds(teacher) for teacher in teachers.values())
-    labels: dict[str, float] = {}
-    for cell, replicates in cells:
-        if isinstance(cell, StudentCell):
-            weights = cell.student.width * (cell.n + 2)
-            one = SECONDS_PER_SAMPLE + SECONDS_PER_WEIGHT[0] * weights
-            total += one * cell.horizon * len(replicates)
-            if cell.teacher is not None:
-                # Checkpoints in turn cost as much as one, whatever the temperature.
-                spec = without(cell.student.supervision.spec(), "temperature", "truth")
-                read = cell.horizon * cell.teacher.width * (cell.n + 2) * SECONDS_PER_WEIGHT[1]
-                labels[_hash([spec, cell.course().spec()])] = read
-    return total + sum(labels.values())
-
-
-def teacher_seconds(teacher: TeacherSpec, steps: int | None = None) -> float:
-    """Expected seconds of training on one thread; `steps`: how many of it, all when None."""
-    return (
-        (teacher.steps if steps is None else steps)
-        * teacher.batch
-        * teacher.width
-        * (teacher.n + 2)
-        * SECONDS_PER_WEIGHT[0]
-    )
+    return cost.seconds(cells, afresh=afresh)
 
 
 def _hash(value: Any) -> str:

@@ -7,11 +7,15 @@ taught the parity under every schedule: schedules differ in the first stage only
 
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any, ClassVar, final
 
 from sim.cell import Cell, canonical_json
+from sim.cost_disk import stored_bytes
 from sim.protocol.base import Json, Means, Options, Part, Payload, Progress, Protocol, Summary
+from sim.protocol.first_step import LEAST_SAMPLES, schedule_kind
+from sim.schedule import CrossEntropy, Progressive
 from sim.store import Store, StoredCell
 from sim.two_stage import biases, signed
 from sim.two_stage.cell import TwoStageCell, two_stage_cell
@@ -58,7 +62,51 @@ class TwoStage(Protocol):
 
     def seconds(self, parts: Sequence[Part], *, afresh: bool = False) -> float:
         """Expected seconds on one thread; nothing is kept, so all are afresh."""
-        return sum(_seconds(two_stage_cell(part.cell)) * len(part.replicates) for part in parts)
+        return sum(_seconds(two_stage_cell(part.cell), len(part.replicates)) for part in parts)
+
+    def memory(self, parts: Sequence[Part]) -> float:
+        """Sums of the first stage, and a window of the second."""
+        cells = [(two_stage_cell(part.cell), len(part.replicates)) for part in parts]
+        return max(
+            signed.memory(c, count) if c.student == "signed" else biases.memory(c) for c, count in cells
+        )
+
+    def disk(self, parts: Sequence[Part]) -> tuple[float, float]:
+        """Losses and errors at all points; no artifacts."""
+        total = 0.0
+        for cell, count in ((two_stage_cell(part.cell), len(part.replicates)) for part in parts):
+            plain = cell.student == "signed"
+            record = signed.record_bytes(cell) if plain else biases.record_bytes(cell)
+            total += stored_bytes(cell.spec(), 3300.0 if plain else 450.0 + 20 * count, record, count)
+        return total, 0.0
+
+    def kind(self, cell: Cell) -> str:
+        """One for each kind of student and schedule."""
+        own = two_stage_cell(cell)
+        return f"two stages, {own.student}, {schedule_kind(own.schedule)}"
+
+    def smaller(self, part: Part, share: float) -> Part:
+        """Fewer replicates first, then fewer samples of both stages."""
+        cell, count = two_stage_cell(part.cell), len(part.replicates)
+        least = signed.TOGETHER if cell.student == "signed" else 1
+        kept = max(min(count, least), int(count * share))
+        left = share * count / kept
+        first, second = (
+            min(most, max(LEAST_SAMPLES, int(most * left))) for most in (cell.first, cell.second)
+        )
+        return Part(replace(cell, first=first, second=second), part.replicates[:kept])
+
+    def planning(self, cell: Cell, replicates: int) -> float:
+        """Bounds; of students with biases one for each that a theorem speaks of."""
+        own = two_stage_cell(cell)
+        schedule, patterns = own.schedule, 1 << own.k
+        if own.student == "biases":
+            taught = isinstance(schedule, Progressive) and schedule.labels == "logits"
+            spoken = taught and own.n % 2 == 1 and schedule.parameters()["teacher"] != "phase-1"
+            return 1e-3 + (2.5e-5 * replicates * own.width * patterns if spoken else 0.0)
+        if isinstance(schedule, Progressive) and schedule.teacher != "equal":
+            return 1e-3
+        return 0.06 if isinstance(schedule, CrossEntropy) else 0.06 + 0.012 * patterns
 
     def let_go(self, parts: Sequence[Part], means: Means) -> None:
         """Nothing was kept."""
@@ -114,6 +162,6 @@ class TwoStage(Protocol):
                 )
 
 
-def _seconds(cell: TwoStageCell) -> float:
-    """Expected seconds of one replicate on one thread."""
-    return signed.seconds(cell) if cell.student == "signed" else biases.seconds(cell)
+def _seconds(cell: TwoStageCell, replicates: int) -> float:
+    """Expected seconds of some replicates on one thread."""
+    return signed.seconds(cell, replicates) if cell.student == "signed" else biases.seconds(cell) * replicates

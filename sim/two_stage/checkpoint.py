@@ -30,9 +30,9 @@ from sim import streams
 from sim.arguments import Parser
 from sim.artifacts import Artifacts
 from sim.errors import SimError
+from sim.execution.threads import check_threads
 from sim.ranges import parse_count, parse_range
 from sim.rates import RateSchedule
-from sim.runner import check_threads
 from sim.teacher import Trajectory
 from sim.teacher_spec import TeacherSpec
 from theory.errors import TheoryError

@@ -12,7 +12,7 @@ from sim.protocol.base import Protocol, Summary
 from sim.protocol.registry import protocol_named, protocol_of
 from sim.store import Store, StoredCell
 
-EXIT_CONSISTENT, EXIT_CONTRADICTED = 0, 1
+EXIT_CONSISTENT, EXIT_CONTRADICTED, EXIT_INCOMPLETE = 0, 1, 3
 TABLE_WIDTH = 160
 DEFAULT_PROTOCOL = "first-step"
 

@@ -3,24 +3,31 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from sim.errors import SimError
+from sim.errors import SimError, WorkerError
+from sim.execution.base import Finished
+from sim.execution.crew import Crew
+from sim.execution.driver import Outcome, drive
 from sim.files import FIGURE_SUFFIXES
 from sim.progress import Tracker, display_for
 from sim.protocol.base import Json, Means, Options, Wanted
 from sim.protocol.registry import protocol_of
-from sim.runner import Unit, plan_units, run_units
 from sim.store import Store
+from sim.units import Queue, missing_parts
 from sim.verbs import common
-from sim.verbs.common import artifacts_of, figure_paths, note
+from sim.verbs.common import EXIT_INCOMPLETE, artifacts_of, figure_paths, note
 
 
-def run(options: Options, out: Path, workers: int, threads: int, *, as_json: bool, quiet: bool) -> int:
-    """Run a grid, or what is missing of it; print the table and draw the figure."""
+def run(options: Options, out: Path, crew: Crew, *, as_json: bool, quiet: bool) -> int:
+    """Run a grid, or what is missing of it; print the table and draw the figure.
+
+    Units that fail do not keep the others from being run: they are said at the end, and the grid is incomplete.
+    """
     if out.suffix in FIGURE_SUFFIXES:
         raise SimError(
             f"store {out} would be overwritten by its figure: give a path that does not end in {out.suffix}"
         )
     _refuse_unusable(out)
+    crew.count()  # an address where no scheduler answers is refused before any work
     if not quiet:
         note("planning the grid")
     wanted = options.wanted()
@@ -28,20 +35,27 @@ def run(options: Options, out: Path, workers: int, threads: int, *, as_json: boo
     with Store(out, write=True) as store:
         store.add_cells([(w.cell, _theory_of_all(store, w, options)) for w in wanted])
         store.want(counts)
-        units = plan_units(wanted, store.replicates)
-        if units:
-            _work(store, units, workers, Means(threads, artifacts_of(out)), quiet=quiet)
+        parts = missing_parts(wanted, store.replicates)
+        outcome = Outcome()
+        if parts:
+            outcome = _work(store, Queue(parts), crew, artifacts_of(out), quiet=quiet)
         elif not quiet:
             note(f"nothing to run: all {_count(wanted)} of {len(wanted)} cells are in {out}")
         cells = [stored for stored in store.cells() if stored.cell.id in counts]
         summary = protocol_of(wanted[0].cell).summarise(store, cells, counts)
     common.print_summary(summary, as_json=as_json)
     for path in figure_paths(out):
-        if units or not path.exists():
+        if parts or not path.exists():
             common.draw(summary, path)
             if not quiet:
                 note(f"figure: {path}")
-    return summary.exit_code
+    for failure in outcome.failures:
+        note(f"error: {failure}")
+    if outcome.failures:
+        note(
+            f"{outcome.unmade} replicates are missing for this; run the same command again to try them again"
+        )
+    return EXIT_INCOMPLETE if outcome.failures else summary.exit_code
 
 
 def _count(wanted: Sequence[Wanted]) -> str:
@@ -65,11 +79,29 @@ def _refuse_unusable(out: Path) -> None:
         Store(out, write=True).close()
 
 
-def _work(store: Store, units: list[Unit], workers: int, means: Means, *, quiet: bool) -> None:
+def _work(store: Store, queue: Queue, crew: Crew, artifacts: Path, *, quiet: bool) -> Outcome:
+    """Run what is in the queue and store it.
+
+    Raises:
+        SimError: the store cannot be written, there are no workers, or units failed and none was finished.
+    """
     with display_for(quiet=quiet) as display:
-        tracker = Tracker(units, display)
-        for finished in run_units(units, workers, means, tracker.share):
-            store.add_unit(finished.records)
-            parts = finished.unit.parts
-            protocol_of(parts[0].cell).let_go(parts, means)
-            tracker.finished(finished.unit)
+        tracker = Tracker(queue.seconds, queue.missing, display)
+
+        def sink(finished: Sequence[Finished]) -> None:
+            store.add_units([one.records for one in finished if one.records])
+            for unit in (one.unit for one in finished):
+                if not unit.prepares:
+                    protocol_of(unit.parts[0].cell).let_go(unit.parts, Means(artifacts=artifacts))
+                tracker.finished(unit)
+
+        def tell(text: str) -> None:
+            if not quiet:
+                note(text)
+
+        with crew.executor(artifacts, tracker.share, tell) as executor:
+            outcome = drive(queue, executor, sink, tell)
+    if outcome.failures and not outcome.finished:
+        more = len(outcome.failures) - 1
+        raise WorkerError(outcome.failures[0] + (f"; {more} more failed too" if more else ""))
+    return outcome

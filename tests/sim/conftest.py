@@ -24,6 +24,7 @@ from sim.plan import theory_of
 from sim.store import Store
 from sim.student_record import Payload
 from sim.teacher import Trajectory
+from tests.sim.stores import reseal
 from tests.sim.student_cases import COURSE, MIXED, TEACHER, train
 from tests.statistics import LEDGER
 
@@ -52,6 +53,15 @@ LEARNING = (
 
 QUICK = ("--samples", "2^12", "--off", "8", "--quiet")
 """Options of a probe that takes a moment."""
+
+
+COSTS = ("seconds", "memory_bytes", "store_bytes", "artifact_bytes")
+"""What a dry run says of a cell beside what it is."""
+
+
+def without_costs(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The cells of a dry run, which do not depend on the machine."""
+    return [{key: value for key, value in cell.items() if key not in COSTS} for cell in cells]
 
 
 @dataclass(frozen=True)
@@ -131,10 +141,11 @@ def records(path: Path, cell: Cell) -> dict[int, dict[str, Any]]:
 
 
 def alter(path: Path, sql: str, *values: object) -> None:
-    """Change a store behind its back; the statement must change something."""
+    """Change a store behind its back, as who knows its sums could; the statement must change something."""
     connection = sqlite3.connect(path)
     with connection:
         assert connection.execute(sql, values).rowcount > 0
+        reseal(connection)
     connection.close()
 
 
@@ -155,6 +166,22 @@ def _one_torch_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(1)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Nightly tests run only when asked for: by `-m nightly` or HYPOTHESIS_PROFILE=nightly."""
+    if "nightly" in config.option.markexpr or os.environ.get("HYPOTHESIS_PROFILE") == "nightly":
+        return
+    nightly = [item for item in items if item.get_closest_marker("nightly")]
+    if nightly:
+        config.hook.pytest_deselected(items=nightly)
+        items[:] = [item for item in items if item not in nightly]
+
+
+@pytest.fixture(autouse=True)
+def _uncalibrated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dry runs take seconds for their trials; tests of what they predict ask for them."""
+    monkeypatch.setattr("sim.cost.CALIBRATION_SECONDS", 0.0)
 
 
 @pytest.fixture(scope="session")
