@@ -1,6 +1,6 @@
 """Checks of a store: is every cell what its id says, is its theory what the code computes, do replicates replay."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import final
 
@@ -8,8 +8,11 @@ from sim.cell import canonical_json
 from sim.errors import SimError
 from sim.protocol.base import Means, Part
 from sim.protocol.registry import protocol_of
-from sim.runner import Unit, run_unit
 from sim.store import Store, StoredCell
+from sim.units import Unit, run_unit
+
+Tell = Callable[[str, float], None]
+"""Called with what is being done, and the share (0 to 1) of all that is done."""
 
 
 @final
@@ -29,8 +32,24 @@ class Report:
             f"{'ok  ' if problem is None else 'FAIL'}  {subject}{'' if problem is None else ': ' + problem}"
         )
 
+    def skip(self, subject: str, reason: str) -> None:
+        """What is not checked, and why."""
+        self.lines.append(f"skip  {subject}: {reason}")
 
-def verify_store(store: Store, replicates: int, seconds: float) -> Report:
+    def note(self, text: str) -> None:
+        """What is no check."""
+        self.lines.append(f"note  {text}")
+
+    def close(self) -> None:
+        """The last line."""
+        self.lines.append(f"{self.checks} checks, {self.failures} failed")
+
+
+def silent(text: str, share: float) -> None:
+    """Tell nobody."""
+
+
+def verify_store(store: Store, replicates: int, seconds: float, tell: Tell = silent) -> Report:
     """Check a store.
 
     Args:
@@ -38,15 +57,27 @@ def verify_store(store: Store, replicates: int, seconds: float) -> Report:
         replicates: how many replicates of each cell are run again, lowest numbers first.
         seconds: what is expected to take longer is not run again; the report says so. That is a replicate or, where
             a protocol runs the cells of a group together, all that are run again of a group.
+        tell: told of progress.
+
+    Raises:
+        StoreError: its cells cannot be read, or one is not what its id says.
     """
     report = Report()
-    cells = store.cells()  # reading them checks the identities
-    for stored in cells:
-        _verify_cell(store, stored, report)
-    for unit in _units(store, cells, replicates):
-        _run_again(store, unit, seconds, report)
-    report.lines.append(f"{report.checks} checks, {report.failures} failed")
+    check_store(store, replicates, seconds, report, tell)
+    report.close()
     return report
+
+
+def check_store(store: Store, replicates: int, seconds: float, report: Report, tell: Tell) -> None:
+    """Add the checks of `verify_store` to a report."""
+    cells = store.cells()  # reading them checks the identities
+    for done, stored in enumerate(cells):
+        tell(f"records and theory of {_name(stored)}", done / (2 * len(cells)))
+        _verify_cell(store, stored, report)
+    units = list(_units(store, cells, replicates))
+    for done, unit in enumerate(units):
+        tell(f"running {unit.label()} again", 0.5 + done / (2 * len(units)))
+        _run_again(store, unit, seconds, report)
 
 
 def _verify_cell(store: Store, stored: StoredCell, report: Report) -> None:
@@ -68,9 +99,11 @@ def _verify_cell(store: Store, stored: StoredCell, report: Report) -> None:
         report.add(
             f"{name}: theory", "the stored theory does not say its delta and replicates: it was altered"
         )
+    except ArithmeticError as error:  # a specification that no grid has
+        report.add(f"{name}: theory", f"there is none of this cell: {error}")
 
 
-def _units(store: Store, cells: list[StoredCell], replicates: int) -> Iterator[Unit]:
+def _units(store: Store, cells: Sequence[StoredCell], replicates: int) -> Iterator[Unit]:
     """What is run again: each cell by itself, or a group where its protocol runs groups together."""
     groups: dict[tuple[str, str], list[Part]] = {}
     for cell in (stored.cell for stored in cells):
@@ -87,15 +120,20 @@ def _run_again(store: Store, unit: Unit, seconds: float, report: Report) -> None
     reason = _reason_to_skip(unit, seconds)
     if reason is not None:
         for part in unit.parts:
-            report.lines.append(f"skip  {part.cell.id[:12]} {part.cell.label()}: {reason}")
+            report.skip(f"{part.cell.id[:12]} {part.cell.label()}", reason)
         return
     records = run_unit(unit, Means(), lambda share: None)
+    assert records is not None  # its time is not limited
     for part in unit.parts:
-        stored = store.records(part.cell.id)
+        name = f"{part.cell.id[:12]} {part.cell.label()}"
+        try:
+            stored = store.records(part.cell.id)
+        except SimError as error:  # which has failed the check of the records, too
+            report.skip(name, str(error))
+            continue
         for replicate in part.replicates:
             same = dict(records[part.cell.id][replicate]) == stored[replicate]
-            name = f"{part.cell.id[:12]} {part.cell.label()}: replicate {replicate}"
-            report.add(name, None if same else "it replays to another record")
+            report.add(f"{name}: replicate {replicate}", None if same else "it replays to another record")
 
 
 def _reason_to_skip(unit: Unit, seconds: float) -> str | None:

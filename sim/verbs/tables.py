@@ -1,4 +1,4 @@
-"""The verbs that make files for others: export."""
+"""The verbs that make files for others: export, pack."""
 
 from pathlib import Path
 
@@ -26,4 +26,13 @@ def export(out: Path, form: str, to: Path | None, name: str | None) -> int:
             rows = write_parquet(store, protocol, cells, to)
     if to is not None:
         note(f"{rows} rows in {to}")
+    return EXIT_CONSISTENT
+
+
+def pack(out: Path, to: Path, *, unfinished: bool) -> int:
+    """Pack a finished study into one archive, or an unfinished one where that is asked for."""
+    from sim.pack import pack
+
+    members = pack(out, to, unfinished=unfinished)
+    note(f"{members} files in {to}, {to.stat().st_size} bytes")
     return EXIT_CONSISTENT
