@@ -4,6 +4,8 @@ What the protocols with a first step share: a replicate's units have weights and
 of the cell, and the sums Σ_{b ≤ B} F(x_b) T(x_b) x_b of the first B samples are integers up to one positive factor.
 """
 
+import functools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -18,12 +20,22 @@ from torch import Tensor
 import kernels
 from sim import phase_one, streams
 from sim.cell import Cell, StepCell
-from sim.channels import Channels
+from sim.channels import Channels, channels_of
 from sim.protocol.base import Progress
-from sim.schedule import Progressive
+from sim.schedule import CrossEntropy, LowDegreeCurriculum, OneShot, Progressive, Schedule
+from theory.targets import LowDegree
 
-SECONDS_PER_SAMPLE = (0.1e-9, 7.0e-12)
-"""Cost of a sample for one neuron: constant, and per coordinate; for the plan and the progress display only."""
+CALL_SECONDS = 1.7e-3
+"""Cost of the replicates of one call together, whatever their number; this and the others for plans only."""
+
+REPLICATE_SECONDS = 3.5e-4
+"""Cost of a replicate whatever its samples."""
+
+LARGE_SECONDS, LARGE_BYTES = 3.5e-7, 150.0
+"""Cost of a sum that does not fit into 64 bits, as those of one-shot logits may not."""
+
+SUM_BYTES = 34.0
+"""Of a sum, at the peak: some tensors hold it at a time."""
 
 
 @final
@@ -50,11 +62,79 @@ def initial_weights(cell: Cell, replicate: int, units: int = 1) -> Int8[Tensor, 
 
 def seconds_per_sample(cell: StepCell, units: int = 1) -> float:
     """Expected seconds of one sample of one replicate on one thread; for plans only."""
-    schedule = cell.schedule
+    schedule, n = cell.schedule, cell.n
     if isinstance(schedule, Progressive) and schedule.teacher == "phase-1":
         return phase_one.seconds_per_sample(cell, schedule, units)
-    constant, slope = SECONDS_PER_SAMPLE
-    return units * (constant + slope * cell.n)
+    channels = channel_count(schedule, cell.k)
+    one = 5e-11 + 6e-12 * n + (units - 1) * 1e-12 * n
+    more = 2e-10 + 1.8e-12 * n + (units - 1) * 5e-13 * n
+    mixed = isinstance(schedule, OneShot) and schedule.exponent is not None
+    return one + (channels - 1) * more + (2e-10 if mixed else 0.0)
+
+
+def seconds(cell: StepCell, samples: int, points: float, replicates: int, units: int = 1) -> float:
+    """Expected seconds of the sums of some replicates on one thread; for plans only.
+
+    Args:
+        cell: whose sums they are.
+        samples: of each replicate.
+        points: of its grid, about.
+        replicates: how many.
+        units: m, units of each.
+    """
+    each = REPLICATE_SECONDS + samples * seconds_per_sample(cell, units)
+    schedule, numbers = cell.schedule, points * units * cell.n
+    teacher = schedule.teacher if isinstance(schedule, Progressive) else "equal"
+    if isinstance(schedule, Progressive) and teacher != "equal":
+        each += phase_one.drawing_seconds(cell, schedule)
+    if teacher != "phase-1":
+        channels = channel_count(schedule, cell.k)
+        each += points * 1.4e-6 + numbers * (3e-8 + 4e-8 * (channels - 1))
+        each += numbers * LARGE_SECONDS if _large(schedule) else 0.0
+    # Teachers of their own: a call for each.
+    return each * replicates + CALL_SECONDS * (1 if teacher == "equal" else replicates)
+
+
+def memory(cell: StepCell, points: float, replicates: int, units: int = 1) -> float:
+    """Bytes at the peak; for plans only. Arguments as for `seconds`."""
+    schedule, numbers = cell.schedule, points * units * cell.n
+    if isinstance(schedule, Progressive) and schedule.teacher == "phase-1":
+        return phase_one.memory(cell, schedule) + replicates * numbers * 8.0
+    together = 1 if isinstance(schedule, Progressive) and schedule.teacher != "equal" else replicates
+    one = SUM_BYTES * channel_count(schedule, cell.k) + (LARGE_BYTES if _large(schedule) else 0.0)
+    return numbers * (one * together + 16.0 * replicates)
+
+
+def grid_points(samples: int, resolution: int) -> float:
+    """How many points `sim.ranges.record_grid` has, about, without making it."""
+    dense = resolution / math.log(2)  # below this every number is a point
+    return float(samples) if samples <= dense else dense + resolution * math.log2(samples / dense)
+
+
+def channel_count(schedule: Schedule, k: int) -> int:
+    """How many channels the labels of a schedule have (`sim.channels`), of drawn teachers at most."""
+    match schedule:
+        case OneShot(exponent=None) | CrossEntropy():
+            return 1
+        case OneShot():
+            return 1 if schedule.labels == "hard" else 2
+        case Progressive(teacher="equal"):
+            return 1 if schedule.labels == "hard" else (k + 1) // 2
+        case Progressive():
+            return 1 if schedule.labels == "hard" else 1 << (k - 1)
+        case LowDegreeCurriculum():
+            return _low_degree_channels(k, schedule.degree)
+        case _:
+            return 1
+
+
+@functools.cache
+def _low_degree_channels(k: int, degree: int) -> int:
+    return len(channels_of(LowDegree(k, degree)).magnitudes)
+
+
+def _large(schedule: Schedule) -> bool:
+    return isinstance(schedule, OneShot) and schedule.exponent is not None and schedule.labels == "logits"
 
 
 def kernel_sums(

@@ -98,8 +98,18 @@ def gradients(
 
 
 def seconds_per_sample(cell: StepCell, schedule: Progressive, units: int = 1) -> float:
-    """Expected seconds of one sample on one thread; for plans only."""
-    labels = (
-        2e-8 + 1.5e-9 * cell.n + cell.n * schedule.teacher_width / 2 * 3e-11 + schedule.teacher_width * 1e-9
-    )
-    return labels + (units - 1) * (4e-9 + 1e-10 * cell.n)
+    """Expected seconds of one sample of a teacher with leakage on one thread; for plans only."""
+    labels = 2e-7 + 1.65e-8 * cell.n + schedule.teacher_width * (2e-9 + 6.5e-12 * cell.n)
+    return labels + (units - 1) * (8e-9 + 5e-11 * cell.n)
+
+
+def drawing_seconds(cell: StepCell, schedule: Progressive) -> float:
+    """Expected seconds of drawing a teacher and, where its leakage is dropped, of its labels; for plans only."""
+    drawn = 1.2e-3 + 4e-9 * schedule.teacher_width * cell.n
+    patterns = schedule.teacher_width << cell.k
+    return drawn + (3.6e-7 * patterns if schedule.teacher == "phase-1-projected" else 3e-3)
+
+
+def memory(cell: StepCell, schedule: Progressive) -> float:
+    """Bytes of a chunk of samples of a teacher with leakage; for plans only."""
+    return CHUNK * 34.0 * cell.n + 2e4 * schedule.teacher_width

@@ -26,7 +26,7 @@ from typing import Any, final
 
 import numpy as np
 from rich.console import Console
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from sim.cell import FirstStepCell
 from sim.protocol.base import Summary
@@ -163,7 +163,7 @@ class GrowthSummary:
         if not shown.bounded:
             return Judgement(Verdict.UNDECIDED, "The slope's interval is unbounded.", shown.alpha)
         # The bootstrap is asymptotic, so its interval is carried to the stricter level by the normal law.
-        stretch = float(norm.isf(ALPHA_CONTRADICTED / 2) / norm.isf(ALPHA_SHOWN / 2))
+        stretch = float(ndtri(ALPHA_CONTRADICTED / 2) / ndtri(ALPHA_SHOWN / 2))
         strict = Interval(
             self.fit.slope - stretch * (self.fit.slope - shown.lower) - self.predicted_error,
             self.fit.slope + stretch * (shown.upper - self.fit.slope) + self.predicted_error,

@@ -11,8 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.special import betaln
-from scipy.stats import beta
+from scipy.special import betaincinv, betaln
 
 from theory.errors import TheoryError, integer
 from theory.tails import binomial_at_least, binomial_at_most
@@ -67,10 +66,10 @@ def clopper_pearson(successes: int, trials: int, alpha: float = 0.05) -> Interva
     _level(alpha)
     low, high = 0.0, 1.0
     if successes > 0:
-        low = float(beta.ppf(alpha / 2, successes, trials - successes + 1))
+        low = float(betaincinv(successes, trials - successes + 1, alpha / 2))
         low = _outwards(low, -1, lambda p: bool(binomial_at_least(trials, p, successes) <= alpha / 2))
     if successes < trials:
-        high = float(beta.ppf(1 - alpha / 2, successes + 1, trials - successes))
+        high = float(betaincinv(successes + 1, trials - successes, 1 - alpha / 2))
         high = _outwards(high, +1, lambda p: bool(binomial_at_most(trials, p, successes) <= alpha / 2))
     return Interval(low, high, alpha)
 

@@ -35,7 +35,6 @@ import numpy as np
 from jaxtyping import Float
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
-from scipy.stats import qmc
 
 from theory import errors
 from theory.errors import Number, TheoryError
@@ -121,6 +120,8 @@ class GaussianStep:
 @lru_cache(maxsize=16)
 def normal_points(k: int) -> Float[np.ndarray, "k points"]:
     """2^14 antithetic points in R^k: the inverse normal of a Sobol sequence, moved off 0 by half a step."""
+    from scipy.stats import qmc  # slow to import
+
     points = qmc.Sobol(k, scramble=False).random_base2(_LOG2_POINTS).T + 0.5 / (1 << _LOG2_POINTS)
     half = ndtri(points)
     return np.concatenate([half, -half], axis=1)

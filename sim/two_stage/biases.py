@@ -35,7 +35,7 @@ from sim.gradients import GradientSums
 from sim.protocol.base import Payload, Progress
 from sim.schedule import Progressive
 from sim.two_stage.cell import TwoStageCell
-from sim.two_stage.first import first_seconds, first_stage
+from sim.two_stage.first import first_points, first_seconds, first_stage
 from sim.two_stage.outcomes import measures_problem
 from theory.gradient import FirstStepLaw, law_classes
 from theory.second_stage import Features, neuron_features
@@ -52,9 +52,20 @@ BLOCK_NUMBERS = 1 << 20
 WINDOW = 1 << 15
 """Samples that are drawn at once; their number changes nothing."""
 
-SECONDS_PER_PRODUCT = 9e-11
-SECONDS_PER_UPDATE = 4e-9
-"""Cost of a multiplication and addition of the features, and of a feature of a step; for plans only."""
+HELD_OUT_SECONDS = (2.7e-9, 2.9e-11)
+"""Cost of a feature of a held-out input: constant, and for each of n; this and the others for plans only."""
+
+STEP_SECONDS = (4e-9, 1.5e-11)
+"""Cost of a feature of a step, likewise."""
+
+DRAWN_SECONDS = 2.8e-8
+"""Cost of a coordinate of an input."""
+
+PATTERN_SECONDS = 2.2e-5
+"""Cost of a neuron's population feature on one pattern of the support, exactly."""
+
+WEIGHT_SECONDS = 7e-8
+"""Cost of a weight of the first layer at one B."""
 
 
 @final
@@ -139,7 +150,7 @@ def run(
 ) -> dict[int, Payload]:
     """Records by replicate: `loss` and `error`, a number for each x of the ladder; `digest` of all gradient sums."""
     records: dict[int, Payload] = {}
-    share = first_seconds(cell, cell.width) / seconds(cell)
+    share = first_seconds(cell, units=cell.width) / seconds(cell)
     for done, replicate in enumerate(replicates):
 
         def told(value: float, start: float, size: float, done: int = done) -> None:
@@ -252,11 +263,31 @@ class HeldOut:
 
 def seconds(cell: TwoStageCell) -> float:
     """Expected seconds of one replicate on one thread; for plans only."""
+    n, m = cell.n, cell.width
     steps = sum(max(T for first, T in cell.ladder if first == B) for B in cell.first_grid)
-    per_step = cell.width * (cell.n * SECONDS_PER_PRODUCT + SECONDS_PER_UPDATE)
-    held_out = len(cell.ladder) * HELD_OUT * cell.width * (cell.n * SECONDS_PER_PRODUCT + SECONDS_PER_UPDATE)
-    samples = cell.second * cell.n * 2e-9
-    return first_seconds(cell, cell.width) + 0.05 + steps * per_step + held_out + samples
+    measured = len(cell.ladder) * HELD_OUT * m * (HELD_OUT_SECONDS[0] + HELD_OUT_SECONDS[1] * n)
+    drawn = (cell.second + HELD_OUT) * n * DRAWN_SECONDS
+    layers = len(cell.first_grid) * m * n * WEIGHT_SECONDS
+    exact = 0.028 + PATTERN_SECONDS * (m << cell.k)
+    schedule = cell.schedule
+    if isinstance(schedule, Progressive) and schedule.teacher != "equal":
+        exact += 1.2e-3 + 3.6e-7 * (schedule.teacher_width << cell.k)
+    trained = steps * m * (STEP_SECONDS[0] + STEP_SECONDS[1] * n)
+    return first_seconds(cell, units=m) + exact + drawn + layers + measured + trained
+
+
+def memory(cell: TwoStageCell) -> float:
+    """Bytes at the peak; for plans only."""
+    n, m, points = cell.n, cell.width, first_points(cell)
+    layers = points * m * n * 32.0
+    block = BLOCK_NUMBERS * 8.0 * (3 + n / m)
+    held_out = HELD_OUT * 16.0 * (n + m)
+    return max(gradients.memory(cell, points, 1, m), 4e7 + layers + block + held_out)
+
+
+def record_bytes(cell: TwoStageCell) -> float:
+    """Characters of a record, about; for plans only."""
+    return 70 + 29.0 * len(cell.ladder)
 
 
 def problem(cell: TwoStageCell, payload: Payload) -> str | None:

@@ -47,6 +47,11 @@ def first_stage(
     return gradients.teacher_by_teacher(replicates, one, progress)
 
 
-def first_seconds(cell: TwoStageCell, units: int = 1) -> float:
-    """Expected seconds of the first stage of one replicate on one thread; for plans only."""
-    return 2e-4 + cell.first * gradients.seconds_per_sample(cell, units)
+def first_seconds(cell: TwoStageCell, replicates: int = 1, units: int = 1) -> float:
+    """Expected seconds of the first stage of some replicates on one thread; for plans only."""
+    return gradients.seconds(cell, cell.first, first_points(cell), replicates, units)
+
+
+def first_points(cell: TwoStageCell) -> float:
+    """How many points the first grid has, about."""
+    return gradients.grid_points(cell.first, cell.resolution)

@@ -23,11 +23,11 @@ import numpy.typing as npt
 import torch
 
 import kernels
-from sim import streams
+from sim import gradients, streams
 from sim.gradients import GradientSums
 from sim.protocol.base import Payload, Progress
 from sim.two_stage.cell import TwoStageCell
-from sim.two_stage.first import first_seconds, first_stage
+from sim.two_stage.first import first_points, first_seconds, first_stage
 from sim.two_stage.outcomes import measures_problem
 from theory.second_stage import Features, OnlineHinge, knot_features
 
@@ -41,8 +41,12 @@ WINDOW = 1 << 16
 """Most steps of one call of the second stage's kernel. Online losses are added up call by call, so it is part of the
 results, to rounding."""
 
-SECONDS_PER_STEP = 1e-7
-"""Cost of a step of the second stage for one student, its samples included; for plans only."""
+STEP_SECONDS = (3e-8, 9.6e-9)
+"""Cost of a step of the second stage for one student, its samples included: constant, and for each of k; for plans
+only."""
+
+POINT_SECONDS = (6e-5, 8e-6)
+"""Cost of its losses at one point of the grid, likewise."""
 
 
 @final
@@ -70,7 +74,7 @@ def run(
     `online`: Σ of the online losses; `digest` of all gradient sums of the first stage.
     """
     torch.set_num_threads(threads)
-    share = first_seconds(cell) / seconds(cell)
+    share = first_seconds(cell, len(replicates)) / seconds(cell, len(replicates))
     first = first_stage(cell, replicates, threads, lambda done: progress(done * share))
     second = second_stage(cell, replicates, threads, lambda done: progress(share + done * (1 - share)))
     support = streams.draw_support(cell.id, cell.n, cell.k)
@@ -193,9 +197,28 @@ def _classes(cell: TwoStageCell, group: Sequence[int]) -> Iterator[tuple[torch.T
             yield drawn[:, start - first : stop - first], stop
 
 
-def seconds(cell: TwoStageCell) -> float:
-    """Expected seconds of one replicate on one thread; for plans only."""
-    return first_seconds(cell) + 1e-2 + cell.second * SECONDS_PER_STEP
+def seconds(cell: TwoStageCell, replicates: int = 1) -> float:
+    """Expected seconds of some replicates on one thread; for plans only."""
+    step = STEP_SECONDS[0] + STEP_SECONDS[1] * cell.k
+    point = POINT_SECONDS[0] + POINT_SECONDS[1] * cell.k
+    second = 7e-4 + cell.second * step + gradients.grid_points(cell.second, cell.resolution) * point
+    # Fewer than `TOGETHER` are not so much shorter than as many.
+    alone = 1 + 0.25 * (TOGETHER - min(TOGETHER, replicates))
+    return first_seconds(cell, replicates) + replicates * alone * second
+
+
+def memory(cell: TwoStageCell, replicates: int) -> float:
+    """Bytes at the peak; for plans only."""
+    first = gradients.memory(cell, first_points(cell), replicates)
+    window = min(replicates, TOGETHER) * min(cell.second, WINDOW) * (16.0 + 12.0 * (cell.k + 1))
+    return first + window
+
+
+def record_bytes(cell: TwoStageCell) -> float:
+    """Characters of a record, about; for plans only."""
+    second = gradients.grid_points(cell.second, cell.resolution)
+    loss = 16.0 if cell.k == 2 else 20.0
+    return 110 + first_points(cell) + second * (loss + 2.5 + 0.3 * cell.k)
 
 
 def problem(cell: TwoStageCell, payload: Payload) -> str | None:

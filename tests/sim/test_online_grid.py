@@ -5,19 +5,17 @@ import dataclasses
 import io
 import json
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
 import pyarrow.parquet as pq
 import pytest
 
-from sim import runner
-from sim.online.cell import StudentCell, TeacherCell
+from sim.execution.threads import worker_count
+from sim.online.cell import StudentCell
 from sim.online.options import no_theory
-from sim.protocol.base import Means, Part, Payload, Progress
+from sim.protocol.base import Means, Part
 from sim.protocol.online import Online
-from sim.runner import plan_units, run_units, worker_count
 from sim.store import Store
 from sim.verbs.common import artifacts_of
 from tests.sim.conftest import ONLINE, Result, alter, call, cells, records, run_grid, table, teacher, tree
@@ -101,35 +99,6 @@ def test_results_depend_neither_on_workers_nor_on_threads(online: Path, tmp_path
         two = tmp_path / "workers.sqlite"
         assert call("run", *ONLINE, "--workers", 2, "--quiet", "--out", two).code == 0
         assert table(two) == table(online)
-
-
-def test_a_teachers_cells_are_one_unit_and_those_of_the_parity_another(online: Path) -> None:
-    with Store(online, write=False) as store:
-        found = cells(online)
-        wanted = [runner.Wanted(cell, 1 if isinstance(cell, TeacherCell) else 4) for cell in found]
-        units = plan_units(wanted, lambda cell: set())
-        missing = plan_units(wanted, store.replicates)
-    assert sorted(len(unit.parts) for unit in units) == [1, 3]
-    assert all(unit.seconds > 0 for unit in units)
-    assert [part.replicates for unit in missing for part in unit.parts] == [(3,)] * 3
-
-
-def test_where_there_are_fewer_units_than_workers_each_has_more_threads(
-    online: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[int] = []
-
-    def run(
-        self: Online, parts: Sequence[Part], means: Means, progress: Progress
-    ) -> dict[str, dict[int, Payload]]:
-        seen.append(means.threads)
-        return {}
-
-    monkeypatch.setattr(Online, "run", run)
-    (unit,) = plan_units([runner.Wanted(teacher(online), 1)], lambda cell: set())
-    list(run_units([unit], 6, Means(2), lambda unit, share: None))
-    list(run_units([unit], 1, Means(2), lambda unit, share: None))
-    assert seen == [12, 2]
 
 
 def test_progress_never_goes_back_and_ends_at_1(online: Path) -> None:
@@ -237,7 +206,7 @@ def test_replay_equals_the_stored_record_from_nothing(name: str, online: Path) -
 def test_replay_refuses_what_a_teacher_has_not_before_any_work(
     online: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sim.verbs.read.run_unit", _no_work)
+    monkeypatch.setattr("sim.protocol.online.Online.run", _no_work)
     cell = teacher(online)
     refusal = call("replay", cell.id, "--replicate", 1, "--out", online).refusal
     assert refusal == f"replicate 1 of {cell.label()} is not allowed: a teacher has replicate 0 only"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sim.runner import worker_count
+from sim.execution.threads import worker_count
 from tests.sim.conftest import call, table, tree
 from tests.sim.test_processes import Launcher, alive, stored, until
 

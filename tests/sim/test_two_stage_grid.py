@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from sim import runner
+from sim import units
 from sim.protocol.two_stage import TwoStage
 from sim.store import Store
 from sim.two_stage.cell import TwoStageCell, two_stage_cell
@@ -102,7 +102,8 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(
         return original(self, *args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(runner, "UNIT_SECONDS", 1e-9)
+        patch.setattr(units, "UNIT_SECONDS", 1e-9)
+        patch.setattr(units, "DRIVER_SECONDS", 0.0)
         patch.setattr(TwoStage, "run", interrupted)
         result = run_grid(out, grid=grid_of(store))
     assert result.code == 130

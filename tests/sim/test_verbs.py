@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from sim.protocol.first_step import first_step_cell
 from sim.ranges import record_grid
 from sim.store import Store
 from tests.sim.conftest import Result, alter, call, run_grid, table, tree
+from tests.sim.stores import first_version
 
 
 def first_cell(path: Path) -> FirstStepCell:
@@ -59,16 +59,14 @@ def test_status_says_what_is_missing_where_the_store_knows(tiny: Path) -> None:
     # Asking for less later does not make less of it; a store of before this was noted does not know.
     run_grid(tiny, "--replicates", 1)
     assert call("status", "--out", tiny).out.splitlines() == lines
-    connection = sqlite3.connect(tiny)
-    with connection:
-        connection.execute("DROP TABLE wanted")
-    connection.close()
+    old = tiny.with_name("old.sqlite")
+    first_version(tiny, old, wanted=False)
     before = tree(tiny.parent)
-    assert "missing" not in call("status", "--out", tiny).out
-    assert {c["missing"] for c in call("status", "--json", "--out", tiny).json["cells"]} == {None}
+    assert "missing" not in call("status", "--out", old).out
+    assert {c["missing"] for c in call("status", "--json", "--out", old).json["cells"]} == {None}
     assert tree(tiny.parent) == before
-    run_grid(tiny, "--replicates", 8)
-    assert call("status", "--out", tiny).out.splitlines()[-1] == f"6 cells, 48 replicates in {tiny}"
+    run_grid(old, "--replicates", 8)
+    assert call("status", "--out", old).out.splitlines()[-1] == f"6 cells, 48 replicates in {old}"
 
 
 def test_explain_says_what_the_cell_is_and_why_the_verdict(tiny: Path) -> None:
