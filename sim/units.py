@@ -149,7 +149,9 @@ class Queue:
         else:
             (part,) = piece.parts
             each = piece.seconds / len(part.replicates)
-            size = self._size(part.cell, each, slots)
+            size = _fitting(
+                Part(part.cell, part.replicates[start : start + self._size(part.cell, each, slots)])
+            )
             some = part.replicates[start : start + size]
             if start + size < len(part.replicates):
                 heapq.heappush(self._heap, (key, name, start + size, piece, group))
@@ -212,3 +214,11 @@ class Queue:
             each = piece.seconds / len(first.replicates) if piece.divisible else piece.seconds
             name = f"{first.cell.id} {first.replicates[0] if first.replicates else -1}"
             heapq.heappush(self._heap, (-each - chain, name, 0, piece, group))
+
+
+def _fitting(part: Part) -> int:
+    """How many replicates of a part, from the first on, can be run at a time."""
+    size, protocol = len(part.replicates), protocol_of(part.cell)
+    while size > 1 and protocol.memory([Part(part.cell, part.replicates[:size])]) > UNIT_BYTES:
+        size //= 2
+    return size

@@ -127,7 +127,9 @@ class FirstStep(Protocol):
     def smaller(self, part: Part, share: float) -> Part:
         """Fewer replicates first, then fewer samples."""
         cell, count = first_step_cell(part.cell), len(part.replicates)
-        kept = max(min(count, LEAST_TIMED), int(count * share))
+        # Teachers of their own are drawn one by one; others share a call.
+        least = LEAST_TIMED if cell.schedule.target(cell.n, cell.k) is not None else 1
+        kept = max(min(count, least), int(count * share))
         samples = min(cell.samples, max(LEAST_SAMPLES, int(cell.samples * share * count / kept)))
         return Part(replace(cell, samples=samples), part.replicates[:kept])
 

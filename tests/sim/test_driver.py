@@ -97,7 +97,7 @@ def test_workers_are_told_how_many_share_them() -> None:
     assert [(len(numbers(unit)), among) for unit, among, _ in workers.submitted] == [(3, 1)]
     workers = Scripted(all_at_once, 6)
     Run(single([1.0] * 40), workers)
-    assert {among for _, among, _ in workers.submitted[:30]} == {*range(1, 13)} & {7, 8, 9, 10, 11, 12}
+    assert min(among for _, among, _ in workers.submitted[:30]) >= 6
 
 
 @pytest.mark.parametrize("times", [1, 3])

@@ -12,6 +12,7 @@ from sim.store.recover import recover_store
 from sim.verbs.stores import recover
 from tests.sim.conftest import run_grid, table, tree
 from tests.sim.stores import (
+    CELLS_OF,
     HARMS,
     assert_true,
     changed,
@@ -116,6 +117,16 @@ def test_what_is_not_known_is_said(tiny: Path, tmp_path: Path, capsys: pytest.Ca
         "records there were is not known of 1 cell, how many replicates were asked for is not known of all cells: "
         "run the same command on it to run again what is missing\n"
     )
+
+
+def test_of_several_theories_of_a_cell_the_newest_is_recovered(tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite"
+    with Store(path, write=True) as store:
+        for delta in range(5):
+            store.add_cells([(CELLS_OF[0], {"delta": delta})])
+        copy = killed(path, tmp_path / "killed.sqlite")  # all five are in its -wal file
+    recover_store(copy, tmp_path / "new.sqlite")
+    assert content(tmp_path / "new.sqlite")[0] == {CELLS_OF[0].id: {"delta": 4}}
 
 
 # what is refused, and what is not known

@@ -103,6 +103,20 @@ def test_a_tally_that_is_missing_is_noticed(name: str, path: Path) -> None:
         store.check()
 
 
+@pytest.mark.parametrize(("table", "name"), [("cells", "cells"), ("wanted", "wanted"), ("records", CELL)])
+def test_rows_that_are_missing_with_their_tally_are_noticed(table: str, name: str, path: Path) -> None:
+    connection = sqlite3.connect(path)
+    with connection:
+        connection.execute(
+            f"DELETE FROM {table}{' WHERE cell = ?' if name == CELL else ''}", (CELL,) * (name == CELL)
+        )
+        connection.execute("DELETE FROM tallies WHERE name = ?", (name,))
+    connection.close()
+    readings = {"cells": Store.cells, "wanted": Store.wanted, CELL: lambda store: store.records(CELL)}
+    with Store(path, write=False) as store, pytest.raises(StoreError, match="it lacks tallies"):
+        readings[name](store)
+
+
 READINGS: dict[str, Callable[[Store], Any]] = {
     "records": lambda store: store.records(CELL),
     "records_of": lambda store: list(store.records_of(CELL)),

@@ -1,5 +1,6 @@
 """The queue: everything once, longest first, stages in turn, and all workers end together."""
 
+import dataclasses
 import heapq
 import itertools
 import random
@@ -14,7 +15,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim.protocol.base import Part, Piece, Wanted
-from sim.units import DRIVER_SECONDS, LEAST_SECONDS, SHARES, UNIT_SECONDS, Queue, Unit, missing_parts
+from sim.protocol.registry import protocol_of
+from sim.units import (
+    DRIVER_SECONDS,
+    LEAST_SECONDS,
+    SHARES,
+    UNIT_BYTES,
+    UNIT_SECONDS,
+    Queue,
+    Unit,
+    missing_parts,
+)
 from tests.sim.executors import Plan, a_cell, numbers, single
 
 COSTS = st.floats(-4.0, 2.0).map(lambda exponent: 10.0**exponent)
@@ -48,6 +59,16 @@ def drained(queue: Queue, slots: int) -> list[Unit]:
         found.append(unit)
         queue.finished(unit)
     return found
+
+
+def test_units_need_no_more_memory_than_a_worker_should_have() -> None:
+    # By their seconds alone they would be ten times as large.
+    wide = dataclasses.replace(a_cell(0, 1024), n=4000, q=1999)
+    units = drained(Queue([Part(wide, tuple(range(1000)))]), 1)
+    needed = [protocol_of(wide).memory(unit.parts) for unit in units]
+    assert UNIT_BYTES / 2 < max(needed) <= UNIT_BYTES
+    assert [r for unit in units for part in unit.parts for r in part.replicates] == list(range(1000))
+    assert max(unit.seconds for unit in units) < UNIT_SECONDS / 10
 
 
 # everything once, in order
