@@ -57,7 +57,7 @@ class Channels:
         counts = sums.numpy()
         if len(self.weights) == 1:
             return counts[:, :, 0]
-        largest = int(np.abs(counts).max(initial=0)) * sum(self.weights)
+        largest = int(np.abs(counts).max(initial=1)) * sum(self.weights)
         if largest >= 2**63:
             counts = counts.astype(object)
         return np.asarray(sum(w * counts[:, :, c] for c, w in enumerate(self.weights)))

@@ -91,7 +91,7 @@ class Lattice:
         About 0.7 for +-1 labels; large if neighbouring values of the lattice have little mass.
         """
         law = tilted(self.masses, Fraction(1))
-        return math.sqrt(law.variance * law.kappa[1] / law.kappa[0]) if law.kappa[0] else 0.0
+        return math.sqrt(law.variance * (law.kappa[1] / law.kappa[0])) if law.kappa[0] else 0.0
 
 
 class LatticeSum:

@@ -141,9 +141,9 @@ class FirstStep(Protocol):
             case Progressive(teacher="phase-1", labels="hard"):
                 return 1e-3
             case Progressive(teacher="phase-1"):
-                return 0.1 + replicates * (0.01 + 5e-4 * own.n)
+                return 0.2 + replicates * (0.01 + 5e-4 * own.n)
             case Progressive(teacher="phase-1-projected"):
-                return replicates * (0.01 if own.schedule.labels == "hard" else 0.02)
+                return 0.2 + replicates * (0.01 if own.schedule.labels == "hard" else 0.02)
             case OneShot() if own.schedule.exponent is not None:
                 return 0.2 + (0.033 * patterns if own.schedule.labels == "hard" else 0.0)
             case Progressive() | LowDegreeCurriculum():

@@ -27,7 +27,7 @@ GRIDS: dict[str, str] = {
     "first step k=2": "--n 20..200:90 --k 2 --schedule cross-entropy,one-shot,progressive,low-degree",
     "first step k=4": "--n 20,50,100 --k 4 --schedule cross-entropy,one-shot,progressive,low-degree --replicates 16",
     "first step n=200": "--n 200 --k 4 --schedule progressive,low-degree --labels hard --replicates 64",
-    "first step long": "--n 100 --k 4 --schedule cross-entropy,one-shot --samples 3e7 --replicates 8",
+    "first step long": "--n 100 --k 4 --schedule cross-entropy,one-shot --samples 3e8 --replicates 8",
     "first step logits": "--n 50 --k 4 --schedule one-shot --labels logits --replicates 16",
     "first step many": "--n 200 --k 4 --schedule progressive --samples 1e4 --replicates 2000",
     "first step fine": "--n 50 --k 4 --schedule low-degree --degree 2 --samples 1e4 --resolution 16 --replicates 500",

@@ -87,6 +87,13 @@ def test_gradients_beyond_64_bits_are_python_integers() -> None:
     assert max(abs(v) for v in gradient.ravel().tolist()) > 2**63
 
 
+def test_a_weight_beyond_64_bits_does_no_harm_where_no_unit_fires() -> None:
+    channels = channels_of(Junta((Fraction(1, 3**45), Fraction(1, 2**70))))
+    assert max(channels.weights) > 2**63
+    gradient = channels.gradient(torch.zeros((1, 1, 2, 1, 3), dtype=torch.int64))
+    assert gradient.tolist() == [[[[0, 0, 0]]]]
+
+
 def test_a_target_that_is_zero_everywhere_has_one_channel_of_zeros() -> None:
     channels = channels_of(Junta((0, 0, 0, 0)))
     assert channels.tables.tolist() == [[0, 0, 0, 0]]

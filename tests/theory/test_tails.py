@@ -355,3 +355,8 @@ def test_bounds_evaluate_to_60_digits() -> None:
             safe(chernoff.bernstein_rate(t, v, c), rate)
             safe(chernoff.hoeffding_rate(t, c), 2 * T**2 / C**2)
             safe(chernoff.samples_for(chernoff.bernstein_rate(t, v, c), delta, 7), mpmath.log(7 / D) / rate)
+
+
+def test_roughness_of_a_law_whose_integers_no_float_holds() -> None:
+    half = Fraction(1, 2) + Fraction(1, 2**2000)
+    assert Lattice.of({Fraction(-1): half, Fraction(1): 1 - half}).roughness == pytest.approx(0.5)
