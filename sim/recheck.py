@@ -89,18 +89,22 @@ class _Contents:
         with tempfile.TemporaryDirectory(prefix="sparse-parity-") as name:
             folder = Path(name)
             self._refuse_if_too_large(folder)
-            path = folder / study.STORE
-            self._reader.extract(study.STORE, path)
-            problem = _foreign(path)
-            self._report.add("store: schema", problem)
-            if problem is not None:
-                return
-            try:
-                with Store(path, write=False) as store:
-                    check_store(store, replicates, seconds, self._report, self._tell_of_store)
-                    self._check_members(store, folder)
-            except SimError as error:
-                self._report.add("store", _told(error, folder))
+            self._reader.extract(study.STORE, folder / study.STORE)
+            self._check_store(folder, replicates, seconds)
+            # Files are said by their names in the archive.
+            self._report.lines[:] = [line.replace(f"{folder}/", "") for line in self._report.lines]
+
+    def _check_store(self, folder: Path, replicates: int, seconds: float) -> None:
+        problem = _foreign(folder / study.STORE)
+        self._report.add("store: schema", problem)
+        if problem is not None:
+            return
+        try:
+            with Store(folder / study.STORE, write=False) as store:
+                check_store(store, replicates, seconds, self._report, self._tell_of_store)
+                self._check_members(store, folder)
+        except SimError as error:
+            self._report.add("store", _told(error))
 
     def _agrees(self, name: str) -> bool:
         return self._stated[name] == self._here[name]
@@ -127,7 +131,7 @@ class _Contents:
         self._report.add("members", None if same else f"the records ask for {', '.join(expected)}")
         if not same:
             return
-        attempt = partial(self._attempt, folder)
+        attempt = self._attempt
         attempt("manifest: outcomes", lambda: self._overview_problem(parts))
         attempt(study.SPECIFICATION, self._problem(study.SPECIFICATION, lambda: study.specification(parts)))
         attempt(study.COLUMNS, self._problem(study.COLUMNS, page), when=self._same_code)
@@ -149,9 +153,7 @@ class _Contents:
             when=self._same_code and self._agrees("sqlite"),
         )
 
-    def _attempt(
-        self, folder: Path, name: str, problem: Callable[[], str | None], *, when: bool = True
-    ) -> None:
+    def _attempt(self, name: str, problem: Callable[[], str | None], *, when: bool = True) -> None:
         """One check; what cannot be made from the records, whatever is wrong with them, fails it."""
         if not when:
             self._report.skip(f"{name} made again", OTHER_VERSIONS)
@@ -159,7 +161,7 @@ class _Contents:
         try:
             found = problem()
         except (SimError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            found = f"it cannot be made again: {_told(error, folder)}"
+            found = f"it cannot be made again: {_told(error)}"
         self._report.add(f"{name} made again", found)
 
     def _problem(self, name: str, make: Callable[[], str]) -> Callable[[], str | None]:
@@ -232,9 +234,9 @@ def _foreign(path: Path) -> str | None:
     return None
 
 
-def _told(error: Exception, folder: Path) -> str:
-    """An error's first line, files by their names in the archive."""
-    line = str(error).partition("\n")[0].replace(f"{folder}/", "")
+def _told(error: Exception) -> str:
+    """An error's first line."""
+    line = str(error).partition("\n")[0]
     return line if isinstance(error, SimError) else f"{type(error).__name__} {line}"
 
 

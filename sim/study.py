@@ -2,11 +2,11 @@
 
 import io
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
-from typing import Any, final
+from typing import final
 
 from rich.console import Console
 
@@ -39,14 +39,18 @@ class Part:
         store: an open store.
         protocol: of the cells.
         cells: all that the store has of it, in their order.
-        wanted: replicates by cell id: as many as runs asked for, or, where the store does not know, as there are, and
-            one at least.
+        wanted: replicates by cell id: as many as runs asked for, or, where the store does not know, up to the last that
+            is there, and one at least.
+        stored: replicates that are there, by cell id.
+        missing: how many of the wanted ones are not.
     """
 
     store: Store
     protocol: Protocol
     cells: tuple[StoredCell, ...]
     wanted: dict[str, int]
+    stored: dict[str, int]
+    missing: int
 
     @property
     def name(self) -> str:
@@ -92,19 +96,6 @@ class Part:
         with style.context("default"):
             common.draw(self.summary, path)
 
-    @cached_property
-    def stored(self) -> dict[str, int]:
-        """Stored replicates by cell id."""
-        return {stored.cell.id: len(self.store.replicates(stored.cell.id)) for stored in self.cells}
-
-    @property
-    def missing(self) -> int:
-        """Wanted replicates that are not stored."""
-        return sum(
-            len(set(range(self.wanted[stored.cell.id])) - self.store.replicates(stored.cell.id))
-            for stored in self.cells
-        )
-
     def overview(self) -> Json:
         """For the manifest."""
         own = commands([(stored, self.wanted[stored.cell.id]) for stored in self.cells])
@@ -126,16 +117,18 @@ def parts_of(store: Store) -> list[Part]:
     Raises:
         StoreError: the store cannot be read.
     """
-    known, cells = store.wanted(), store.cells()
-    parts = []
-    for protocol in PROTOCOLS.values():
-        own = tuple(stored for stored in cells if protocol_of(stored.cell) is protocol)
-        wanted = {
-            stored.cell.id: known.get(stored.cell.id) or max(store.replicates(stored.cell.id), default=0) + 1
-            for stored in own
-        }
-        if own:
-            parts.append(Part(store, protocol, own, wanted))
+    with store.snapshot():
+        cells, known, counts = store.cells(), store.wanted(), store.counts()
+        parts = []
+        for protocol in PROTOCOLS.values():
+            own = tuple(stored for stored in cells if protocol_of(stored.cell) is protocol)
+            ids = [stored.cell.id for stored in own]
+            unknown = {i: max(store.replicates(i), default=0) + 1 for i in ids if i not in known}
+            wanted = {i: unknown.get(i) or known[i] for i in ids}
+            stored = {i: counts[i].stored for i in ids}
+            missing = sum(wanted[i] - stored[i] if i in unknown else counts[i].missing or 0 for i in ids)
+            if own:
+                parts.append(Part(store, protocol, own, wanted, stored, missing))
     return parts
 
 
@@ -167,6 +160,10 @@ def overview(parts: list[Part]) -> Json:
     return {"table_version": TABLE_VERSION, "protocols": {part.name: part.overview() for part in parts}}
 
 
+BATCH = 10_000
+"""Records of a transaction: the bytes of a rewritten store depend on that."""
+
+
 def rewrite(source: Store, to: Path) -> None:
     """Write cells and records of a store into a new one, whose bytes depend on them alone (and on SQLite's version).
 
@@ -177,31 +174,13 @@ def rewrite(source: Store, to: Path) -> None:
     Raises:
         StoreError: a record is not such as its protocol makes them, or a file cannot be read or written.
     """
-    cells = sorted(source.cells(), key=lambda stored: stored.cell.id)
-    with Store(to, write=True) as target:
+    with source.snapshot(), Store(to, write=True) as target:
+        cells = sorted(source.cells(), key=lambda stored: stored.cell.id)
         target.add_cells([(stored.cell, stored.theory) for stored in cells])
         target.want(dict(sorted(source.wanted().items())))
-        for records in _batches(source, cells):
-            target.add_unit(records)
-
-
-BATCH = 10_000
-"""Records of a transaction, about: the bytes of a rewritten store depend on that."""
-
-
-def _batches(source: Store, cells: list[StoredCell]) -> Iterator[dict[str, dict[int, dict[str, Any]]]]:
-    batch: dict[str, dict[int, dict[str, Any]]] = {}
-    count = 0
-    for stored in cells:
-        records = source.checked_records(stored.cell)
-        if records:
-            batch[stored.cell.id] = records
-            count += len(records)
-        if count >= BATCH:
-            yield batch
-            batch, count = {}, 0
-    if batch:
-        yield batch
+        records = ((s.cell.id, *record) for s in cells for record in source.checked_records_of(s.cell))
+        while batch := list(islice(records, BATCH)):
+            target.add_units([{identity: {replicate: payload}} for identity, replicate, payload in batch])
 
 
 def readme(parts: list[Part]) -> str:

@@ -25,7 +25,7 @@ def merge_stores(sources: Sequence[Path], out: Path) -> tuple[int, int]:
         how many records were added, and how many there are.
 
     Raises:
-        StoreError: one is `out` itself, cannot be read or is damaged, or two disagree about a record.
+        SimError: one is `out` itself, cannot be read or is damaged, or two disagree about a record.
     """
     for source in sources:
         if out.exists() and source.exists() and source.samefile(out):

@@ -110,7 +110,8 @@ def test_a_damaged_store_is_refused_and_nothing_is_written(
     place: str, halves: list[Path], tmp_path: Path
 ) -> None:
     out = tmp_path / "parts" / "out.sqlite"
-    shutil.copy(halves[0], out)
+    if place == "target":
+        shutil.copy(halves[0], out)
     bad = {"first source": halves[0], "last source": halves[1], "target": out}[place]
     data, refused = bad.read_bytes(), 0
     for trial in range(15):
@@ -125,7 +126,7 @@ def test_a_damaged_store_is_refused_and_nothing_is_written(
             assert tree(out.parent) == before
             continue
         assert result.code == 0
-        out.write_bytes(data if bad == out else before["out.sqlite"])
+        out.unlink()
     assert refused > 5
 
 

@@ -5,7 +5,6 @@ import hashlib
 import json
 import os
 import shlex
-import sqlite3
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from sim.study import parts_of
 from sim.versions import fingerprint, versions
 from tests.sim.conftest import ONLINE, TINY, alter, call, cells, run_grid, table, teacher, tree
 from tests.sim.pack_cases import manifest, members, pack, plain_figures, verify
+from tests.sim.stores import first_version
 from tests.sim.test_export import shuffled
 from tests.sim.test_two_stage_grid import BIASES, SIGNED
 
@@ -267,12 +267,18 @@ def test_an_unfinished_study_is_packed_only_if_asked_for(tiny: Path, tmp_path: P
     # A cell without any record is unfinished, too, whether or not it is known how many are wanted.
     alter(tiny, "DELETE FROM records WHERE cell = ?", cell.id)
     assert "6 of 36 replicates" in call("pack", "--out", tiny, "--to", tmp_path / "t.zip").refusal
-    connection = sqlite3.connect(tiny)
-    with connection:
-        connection.execute("DROP TABLE wanted")
-    connection.close()
-    assert "1 of 31 replicates" in call("pack", "--out", tiny, "--to", tmp_path / "t.zip").refusal
-    assert verify(pack(tiny, tmp_path / "t.zip", "--unfinished")).code == 0
+    old = tmp_path / "old.sqlite"
+    first_version(tiny, old, wanted=False)
+    assert "1 of 31 replicates" in call("pack", "--out", old, "--to", tmp_path / "t.zip").refusal
+    assert verify(pack(old, tmp_path / "t.zip", "--unfinished")).code == 0
+
+
+def test_a_store_of_the_first_version_is_packed_as_one_of_this_version(tiny: Path, tmp_path: Path) -> None:
+    old = tmp_path / "old.sqlite"
+    first_version(tiny, old)
+    before = old.read_bytes()
+    assert pack(old, tmp_path / "a.zip").read_bytes() == pack(tiny, tmp_path / "b.zip").read_bytes()
+    assert old.read_bytes() == before
 
 
 @pytest.mark.parametrize("what", ["the store", "a link to it", "a folder", "no folder", "a device"])

@@ -164,6 +164,16 @@ def test_a_damaged_store_is_not_written_to(path: Path) -> None:
     assert path.read_bytes() == before
 
 
+def test_a_store_whose_pages_do_not_hang_together_is_read_but_not_written_to(path: Path) -> None:
+    data, before = path.read_bytes(), content(path)
+    harmed = data[:39] + b"\x01" + data[40:]  # how many pages are free: one, which is none
+    path.write_bytes(harmed)
+    assert content(path) == before
+    with Store(path, write=True) as store, pytest.raises(StoreError, match="its pages do not hang together"):
+        store.add_records(CELL, {1: payload()})
+    assert path.read_bytes() == harmed
+
+
 def test_resealing_makes_a_whole_store_of_an_altered_one(path: Path) -> None:
     before = content(path)
     connection = sqlite3.connect(path)

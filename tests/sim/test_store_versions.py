@@ -119,6 +119,23 @@ def test_the_version_must_be_that_of_the_tables(old: Path, tiny: Path) -> None:
         Store(tiny, write=False)
 
 
+def test_the_tables_must_be_what_they_are_to_the_letter(tiny: Path) -> None:
+    data, rule = tiny.read_bytes(), b"CHECK (replicate >= 0)"
+    assert data.count(rule) == 1
+    tiny.write_bytes(data.replace(rule, b"CHECK (replicate >= 8)"))
+    with pytest.raises(StoreError, match="its tables are not those of a store"):
+        Store(tiny, write=False)
+
+
+def test_what_sqlite_says_of_a_damaged_table_is_one_line(tiny: Path) -> None:
+    # An opening quote makes a name of all that follows, ends of lines among it, and SQLite repeats it.
+    tiny.write_bytes(tiny.read_bytes().replace(b"spec TEXT NOT NULL", b'spec TEXT"NOT NULL'))
+    with pytest.raises(StoreError, match="unrecognized token") as caught:
+        Store(tiny, write=False)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 300 + 2 * len(str(tiny))
+
+
 def test_a_store_is_of_the_newest_version_from_the_start(tmp_path: Path) -> None:
     Store(tmp_path / "s.sqlite", write=True).close()
     assert version(tmp_path / "s.sqlite") == SCHEMA_VERSION

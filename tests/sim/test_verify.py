@@ -1,5 +1,6 @@
 """The checks of a store that the command line's tests do not reach."""
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def test_a_record_that_is_not_run_again_is_checked_as_well(tiny: Path) -> None:
     report = checked(tiny)
     (line,) = [line for line in report.lines if line.startswith("FAIL")]
     assert line.startswith(
-        f"FAIL  {cell.id[:12]} {cell.label()}: 6 records: replicate 5 of cell {cell.id[:12]}"
+        f"FAIL  {cell.id[:12]} {cell.label()}: records: replicate 5 of cell {cell.id[:12]}"
     )
     assert report.failures == 1
 
@@ -38,26 +39,36 @@ def test_records_that_cannot_be_read_fail_and_are_not_compared(
     tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cell = cells(tiny)[1]
-    records, checked_records = Store.records, Store.checked_records
+    original = Store.records_of
 
-    def refuse(self: Store, cell_id: str) -> Any:
+    def refuse(self: Store, cell_id: str, replicates: Any = None) -> Any:
         if cell_id == cell.id:
             raise StoreError("replicate 3 has another checksum")
-        return records(self, cell_id)
+        return original(self, cell_id, replicates)
 
-    def refuse_checked(self: Store, own: Cell) -> Any:
-        refuse(self, own.id)
-        return checked_records(self, own)
-
-    monkeypatch.setattr(Store, "records", refuse)
-    monkeypatch.setattr(Store, "checked_records", refuse_checked)
+    monkeypatch.setattr(Store, "records_of", refuse)
     report = checked(tiny)
     name = f"{cell.id[:12]} {cell.label()}"
     assert [line for line in report.lines if not line.startswith("ok")] == [
-        f"FAIL  {name}: 6 records: replicate 3 has another checksum",
+        f"FAIL  {name}: records: replicate 3 has another checksum",
         f"skip  {name}: replicate 3 has another checksum",
         f"{report.checks} checks, 1 failed",
     ]
+
+
+def test_a_lost_record_fails_and_other_cells_are_checked_all_the_same(tiny: Path) -> None:
+    cell = cells(tiny)[1]
+    connection = sqlite3.connect(tiny)
+    with connection:
+        connection.execute("DELETE FROM records WHERE cell = ? AND replicate = 3", (cell.id,))
+    connection.close()
+    result = call("verify", "--out", tiny)
+    assert result.code == 1
+    (line,) = [line for line in result.out.splitlines() if line.startswith("FAIL")]
+    assert line.startswith(
+        f"FAIL  {cell.id[:12]} {cell.label()}: records: store {tiny} is damaged: it lacks records"
+    )
+    assert result.out.count("replicate 0\n") == 5
 
 
 def test_a_cell_of_which_no_theory_can_be_computed_fails(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:

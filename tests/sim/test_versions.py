@@ -21,12 +21,12 @@ def elsewhere(folder: Path) -> str:
         shutil.copytree(
             ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__", "csrc")
         )
-    store = folder / "sim" / "store.py"
-    store.write_bytes(store.read_bytes().replace(b"\n", b"\r\n"))
+    module = folder / "sim" / "cell.py"
+    module.write_bytes(module.read_bytes().replace(b"\n", b"\r\n"))
     (folder / "sim" / "notes.txt").write_text("not code")
-    (folder / "sim" / ".#store.py").write_text("an editor's")
+    (folder / "sim" / ".#cell.py").write_text("an editor's")
     (folder / "sim" / ".checkpoints").mkdir()
-    (folder / "sim" / ".checkpoints" / "store.py").write_text("another editor's")
+    (folder / "sim" / ".checkpoints" / "cell.py").write_text("another editor's")
     command = "from sim.versions import fingerprint; print(fingerprint())"
     environment = {**os.environ, "PYTHONPATH": str(folder)}
     done = subprocess.run(
@@ -51,7 +51,7 @@ def test_every_module_is_in_it() -> None:
         p.relative_to(ROOT).as_posix() for package in PACKAGES for p in (ROOT / package).rglob("*.py")
     }
     assert names == expected
-    assert {"sim/store.py", "theory/bounds/__init__.py", "kernels/_load.py"} <= names
+    assert {"sim/cell.py", "theory/bounds/__init__.py", "kernels/_load.py"} <= names
 
 
 def test_it_depends_on_every_text_and_name_and_on_the_extension_and_on_nothing_else() -> None:
