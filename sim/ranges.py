@@ -3,6 +3,7 @@
 import contextlib
 import re
 from fractions import Fraction
+from functools import lru_cache
 
 from sim.errors import SimError
 from theory import ranges
@@ -112,6 +113,7 @@ def parse_list(text: str, name: str) -> tuple[str, ...]:
     return values
 
 
+@lru_cache(maxsize=1 << 12)
 def record_grid(samples: int, resolution: int) -> tuple[int, ...]:
     """Sample counts at which success is recorded: `round(2**(j/resolution))` for j = 0, 1, …, and the horizon.
 

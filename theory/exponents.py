@@ -17,14 +17,19 @@ Two intervals are given.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from theory.errors import TheoryError, integer
 from theory.intervals import Interval, Scalar, SuccessCurve, crossing_estimates
+
+MOST_KEPT: Final = 1 << 22
+"""Numbers of draws that are kept for further fits: 32 MB of them."""
 
 
 @dataclass(frozen=True)
@@ -127,8 +132,10 @@ def _fit(
     weights = slope_weights(logs)
     values = [transform(B) for n in used if (B := estimates[n]) is not None]
     slope, intercept = least_squares(logs, values)
-    generator = np.random.default_rng(seed)
-    drawn = np.stack([_resampled(curves[n], probability, transform, generator, resamples) for n in used])
+    counts = _counts(seed, resamples, tuple(curves[n].replicates for n in used))
+    drawn = np.stack(
+        [_resampled(curves[n], probability, transform, own) for n, own in zip(used, counts, strict=True)]
+    )
     box = _box(weights, [_ends(curves[n], probability, alpha / len(used), transform) for n in used], alpha)
     return GrowthFit(probability, slope, intercept, _percentiles(weights, drawn, alpha), box, used, missing)
 
@@ -137,15 +144,39 @@ def _resampled(
     curve: SuccessCurve,
     probability: Scalar,
     transform: Callable[[Scalar], float],
-    generator: np.random.Generator,
-    resamples: int,
+    counts: Int[np.ndarray, "resamples R"],
 ) -> Float[np.ndarray, " resamples"]:
     """Transformed B_p of resampled replicates; NaN where a resample does not cross inside the grid."""
-    R = curve.replicates
     log_grid = np.log(np.asarray(curve.grid, dtype=float))
-    counts = generator.multinomial(R, np.full(R, 1 / R), size=resamples)
-    rates = counts @ np.asarray(curve.successes, dtype=float) / R
+    rates = counts @ np.asarray(curve.successes, dtype=float) / curve.replicates
     return np.array([transform(math.exp(t)) for t in crossing_estimates(log_grid, rates, probability)])
+
+
+def _counts(
+    seed: int, resamples: int, replicates: tuple[int, ...]
+) -> Iterable[Int[np.ndarray, "resamples R"]]:
+    """How often each replicate is drawn in each resample, for one n after another.
+
+    Fits that share seed and numbers of replicates share these: kept where they are not large.
+    """
+    if resamples * sum(replicates) <= MOST_KEPT:
+        return _kept_counts(seed, resamples, replicates)
+    return _drawn_counts(seed, resamples, replicates)
+
+
+@lru_cache(maxsize=4)
+def _kept_counts(
+    seed: int, resamples: int, replicates: tuple[int, ...]
+) -> tuple[Int[np.ndarray, "resamples R"], ...]:
+    return tuple(_drawn_counts(seed, resamples, replicates))
+
+
+def _drawn_counts(
+    seed: int, resamples: int, replicates: tuple[int, ...]
+) -> Iterator[Int[np.ndarray, "resamples R"]]:
+    generator = np.random.default_rng(seed)
+    for R in replicates:
+        yield generator.multinomial(R, np.full(R, 1 / R), size=resamples)
 
 
 def _percentiles(
