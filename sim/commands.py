@@ -42,10 +42,12 @@ class Commands:
     Attributes:
         lines: for a shell.
         without: how many cells no line makes.
+        makes: ids of the cells that each line makes.
     """
 
     lines: tuple[str, ...]
     without: int
+    makes: tuple[frozenset[str], ...]
 
 
 _JOINED = ("--n", "--seed", "--width", "--temperature", "--schedule")
@@ -64,13 +66,13 @@ def commands(cells: Sequence[tuple[StoredCell, int]]) -> Commands:
     ]
     for name in _JOINED:
         tried = _join(tried, name, lambda options: bool(_made(parser, options, wanted)))
-    lines, made = [], set[str]()
+    lines, makes = [], []
     for options in tried[:MAX_COMMANDS]:
         own = _made(parser, options, wanted)
         if own:
             lines.append(shlex.join([*PROGRAM, *_words(options)]))
-            made |= own
-    return Commands(tuple(lines), len(wanted.keys() - made))
+            makes.append(frozenset(own))
+    return Commands(tuple(lines), len(wanted.keys() - set().union(*makes)), tuple(makes))
 
 
 def _join(tried: Sequence[Options], name: str, makes: Callable[[Options], bool]) -> list[Options]:

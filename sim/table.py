@@ -53,8 +53,8 @@ def _cell_table(cells: list[CellSummary], k: int, highs: list[float]) -> Table:
             si(number(prediction["half"])),
             crossing_text(summary.crossing(summary.high)),
             si(number(prediction["high"])),
-            si(_best(summary, "lower")),
-            si(_best(summary, "upper")),
+            si(best_bound(summary, "lower")),
+            si(best_bound(summary, "upper")),
             _final(summary),
             summary.judgement.verdict.value,
         )
@@ -98,7 +98,8 @@ def _final(summary: CellSummary) -> str:
     return f"{summary.final_rate[0]:.0%} at {si(summary.cell.samples)}"
 
 
-def _best(summary: CellSummary, kind: str) -> float:
+def best_bound(summary: CellSummary, kind: str) -> float:
+    """The largest lower bound, 0 without any, or the smallest upper one, infinite without any."""
     values = [number(b["samples"]) for b in summary.theory["bounds"] if b["kind"] == kind]
     if kind == "upper":
         return min(values, default=math.inf)

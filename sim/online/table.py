@@ -13,6 +13,7 @@ from sim.online.cell import StudentCell, TeacherCell
 from sim.online.options import NO_THEORY
 from sim.online.summary import THRESHOLDS, Median, OnlineSummary, OnlineSummaryOfCell, Pooled
 from sim.supervision import count_text, number_text
+from sim.transition import Crossing
 from theory.output import finite
 
 INTERVALS = (
@@ -54,7 +55,7 @@ def _teacher_table(cells: list[OnlineSummaryOfCell], n: int, k: int) -> Table:
         "status",
     ):
         table.add_column(name, justify="left" if name in ("rate", "status") else "right")
-    for summary in sorted(cells, key=_teacher_place):
+    for summary in sorted(cells, key=teacher_place):
         cell = summary.cell
         assert isinstance(cell, TeacherCell)
         final = summary.final_accuracy
@@ -64,7 +65,7 @@ def _teacher_table(cells: list[OnlineSummaryOfCell], n: int, k: int) -> Table:
             str(cell.seed),
             _plain(cell.horizon),
             transition_text(summary),
-            _crossing_text(summary),
+            crossing_text(summary),
             "-" if final is None else _share(final.value),
             summary.status() if summary.records else "not run",
         )
@@ -80,9 +81,9 @@ def _student_table(summary: OnlineSummary, cells: list[OnlineSummaryOfCell], n: 
     for name in (*names, *(f"{threshold:.0%}" for threshold in THRESHOLDS), "final accuracy", "status"):
         table.add_column(name, justify="right" if name in right or name.endswith(("%", "y")) else "left")
     pooled = {pool.cells[0].setting: pool for pool in summary.pooled}
-    rows = sorted(cells, key=lambda c: (_place(c), c.setting, c.cell.seed))
+    rows = sorted(cells, key=lambda c: (student_place(c), c.setting, c.cell.seed))
     for i, cell in enumerate(rows):
-        if i > 0 and _place(cell)[:3] != _place(rows[i - 1])[:3]:
+        if i > 0 and student_place(cell)[:3] != student_place(rows[i - 1])[:3]:
             table.add_section()
         table.add_row(*_student_row(summary, cell))
         pool = pooled.get(cell.setting)
@@ -91,13 +92,14 @@ def _student_table(summary: OnlineSummary, cells: list[OnlineSummaryOfCell], n: 
     return table
 
 
-def _teacher_place(summary: OnlineSummaryOfCell) -> tuple[Any, ...]:
+def teacher_place(summary: OnlineSummaryOfCell) -> tuple[Any, ...]:
+    """Where a teacher stands among others: numbers as numbers."""
     teacher = summary.cell.teacher
     assert teacher is not None
     return teacher.width, teacher.rate.peak, teacher.label(), teacher.steps, summary.cell.seed
 
 
-def _place(summary: OnlineSummaryOfCell) -> tuple[Any, ...]:
+def student_place(summary: OnlineSummaryOfCell) -> tuple[Any, ...]:
     """Teacher, kind of schedule, its checkpoint and temperature, width, rate: numbers as numbers."""
     cell = summary.cell
     assert isinstance(cell, StudentCell)
@@ -123,8 +125,8 @@ def _student_row(summary: OnlineSummary, of_cell: OnlineSummaryOfCell) -> list[s
         teacher,
         str(cell.seed),
         str(len(of_cell.good)),
-        *(_samples(of_cell.samples_to[threshold]) for threshold in THRESHOLDS),
-        _accuracy(of_cell.final_accuracy),
+        *(samples_text(of_cell.samples_to[threshold]) for threshold in THRESHOLDS),
+        accuracy_text(of_cell.final_accuracy),
         of_cell.status() if of_cell.records else "not run",
     ]
 
@@ -132,8 +134,8 @@ def _student_row(summary: OnlineSummary, of_cell: OnlineSummaryOfCell) -> list[s
 def _pooled_row(pool: Pooled) -> list[str]:
     return [
         *("", "", "", "", f"all {len(pool.cells)}", str(sum(len(cell.good) for cell in pool.cells))),
-        *(_samples(pool.samples_to[threshold]) for threshold in THRESHOLDS),
-        _accuracy(pool.final_accuracy),
+        *(samples_text(pool.samples_to[threshold]) for threshold in THRESHOLDS),
+        accuracy_text(pool.final_accuracy),
         "",
     ]
 
@@ -146,9 +148,15 @@ def transition_text(summary: OnlineSummaryOfCell) -> str:
     return f"{_plain(found.start)}..{'' if found.end is None else _plain(found.end)}"
 
 
-def _crossing_text(summary: OnlineSummaryOfCell) -> str:
+def crossing_at(summary: OnlineSummaryOfCell, level: float = 0.75) -> Crossing | None:
+    """Where a teacher's accuracy reaches a level of `sim.transition.LEVELS`; None if it does not."""
     found = summary.transition
-    crossing = None if found is None else next((c for c in found.crossings if c.level == 0.75), None)
+    return None if found is None else next((c for c in found.crossings if c.level == level), None)
+
+
+def crossing_text(summary: OnlineSummaryOfCell) -> str:
+    """The samples to 75 % with their interval; `-` where it is not reached."""
+    crossing = crossing_at(summary)
     if crossing is None:
         return "-"
     high = "∞" if crossing.high is None else _plain(crossing.high)
@@ -162,7 +170,8 @@ def _plain(value: float | int) -> str:
     return count_text(int(value)) if value == int(value) else number_text(value)
 
 
-def _samples(median: Median | None) -> str:
+def samples_text(median: Median | None) -> str:
+    """For example `70k [50k, 110k]`; `-` for none."""
     if median is None:
         return "-"
     if median.level == 0:
@@ -174,7 +183,8 @@ def _share(value: float) -> str:
     return f"{value:.4g}"
 
 
-def _accuracy(median: Median | None) -> str:
+def accuracy_text(median: Median | None) -> str:
+    """For example `0.97 [0.95, 0.99]`; `-` for none."""
     if median is None:
         return "-"
     if median.level == 0:
@@ -253,7 +263,7 @@ def explain_cell(of_cell: OnlineSummaryOfCell) -> Iterator[str]:
     if isinstance(cell, StudentCell) and (teacher := cell.teacher_cell()) is not None:
         yield f"teacher: cell {teacher.id[:12]}"
     if of_cell.transition is not None:
-        yield f"transition: {transition_text(of_cell)} samples; 75 % at {_crossing_text(of_cell)}"
+        yield f"transition: {transition_text(of_cell)} samples; 75 % at {crossing_text(of_cell)}"
     yield f"theory: {of_cell.theory['statement']}"
     if of_cell.good:
         yield f"measured with {len(of_cell.good)} replicates (accuracy on the held-out set: median and range):"
@@ -265,7 +275,7 @@ def explain_cell(of_cell: OnlineSummaryOfCell) -> Iterator[str]:
     for threshold, median in of_cell.samples_to.items():
         if median is not None:
             level = f" (level {median.level:.0%})" if median.level else ""
-            yield f"samples to {threshold:.0%}: {_samples(median)}{level}"
+            yield f"samples to {threshold:.0%}: {samples_text(median)}{level}"
     for replicate, record in of_cell.bad.items():
         yield f"replicate {replicate}: {record['status']} at step {record['diverged_at']}"
     yield f"status: {of_cell.status()}"
