@@ -6,18 +6,21 @@ with the replicates that the study has; so a command that is there is right, and
 
 import argparse
 import dataclasses
+import math
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, final
 
 from sim.arguments import Parser, add_protocols
-from sim.cell import FirstStepCell, canonical_json
+from sim.cell import Cell, FirstStepCell, canonical_json
 from sim.errors import SimError
 from sim.online.cell import StudentCell
 from sim.online.grammar import HEATED, SPACED
 from sim.online.options import OnlineOptions
 from sim.protocol.base import Wanted
+from sim.protocol.first_step import FirstStep
 from sim.protocol.registry import protocol_named, protocol_of
 from sim.store import StoredCell
 from sim.supervisions import Annealed, Progressive, Single, TillSaturate, TwoShot
@@ -50,25 +53,30 @@ class Commands:
     makes: tuple[frozenset[str], ...]
 
 
-_JOINED = ("--n", "--seed", "--width", "--temperature", "--schedule")
+_JOINED = ("--n", "--k", "--seed", "--width", "--temperature", "--schedule")
 """Options of which one command may have several values."""
+
+SAMPLES = "--samples"
+"""Left out where a cell's horizon is the one that it has without it, as the theory beside the cell says."""
 
 
 def commands(cells: Sequence[tuple[StoredCell, int]]) -> Commands:
     """The commands that make these cells, which are of one protocol, each with its number of replicates."""
-    wanted = {stored.cell.id: replicates for stored, replicates in cells}
-    parser = Parser(prog="run")
-    add_protocols(parser)
+    study = _Study(
+        {stored.cell.id: replicates for stored, replicates in cells},
+        {_without_samples(s.cell): s.cell.id for s, _ in cells if _has_usual_horizon(s)},
+    )
+    wanted = study.wanted
     tried = [
         {**options, "--replicates": str(replicates)}
         for stored, replicates in cells
         if (options := _options(stored)) is not None
     ]
     for name in _JOINED:
-        tried = _join(tried, name, lambda options: bool(_made(parser, options, wanted)))
+        tried = _join(tried, name, lambda options: bool(study.made(options)))
     lines, makes = [], []
     for options in tried[:MAX_COMMANDS]:
-        own = _made(parser, options, wanted)
+        own = study.made(options)
         if own:
             lines.append(shlex.join([*PROGRAM, *_words(options)]))
             makes.append(frozenset(own))
@@ -83,12 +91,20 @@ def _join(tried: Sequence[Options], name: str, makes: Callable[[Options], bool])
         groups.setdefault(rest, []).append(options)
     joined: list[Options] = []
     for group in groups.values():
-        values = dict.fromkeys(options[name] for options in group if name in options)
+        values = sorted({options[name] for options in group if name in options}, key=_natural)
         if len(values) > 1 and makes(one := {**group[0], name: ",".join(values)}):
             joined.append(one)
         else:
             joined += group
     return joined
+
+
+def _natural(value: str) -> tuple[float, str]:
+    """Numbers as such, and before words, so that groups that have the same values say them alike."""
+    try:
+        return float(value), value
+    except ValueError:
+        return math.inf, value
 
 
 def _words(options: Options) -> list[str]:
@@ -100,15 +116,56 @@ def _words(options: Options) -> list[str]:
     ]
 
 
-def _made(parser: Parser, options: Options, wanted: Mapping[str, int]) -> set[str]:
-    """The cells that a command makes; none if it is refused, or makes others than those wanted."""
-    words = _words({name: value for name, value in options.items() if name != "--device"})
+@final
+@dataclass(frozen=True)
+class _Study:
+    """The cells that commands may make.
+
+    Attributes:
+        wanted: replicates by cell id.
+        usual: ids of the cells whose horizon needs no option, by what `_without_samples` says of them.
+    """
+
+    wanted: Mapping[str, int]
+    usual: Mapping[str, str]
+
+    @cached_property
+    def parser(self) -> Parser:
+        made = Parser(prog="run")
+        add_protocols(made)
+        return made
+
+    def made(self, options: Options) -> set[str]:
+        """The cells that a command makes; none if it is refused, or makes others than those wanted."""
+        usual = SAMPLES not in options and options["--protocol"] == FirstStep.name
+        words = _words({name: value for name, value in options.items() if name != "--device"})
+        try:
+            # Horizons take long to compute, and are known.
+            given = self.parser.parse_args([*words, SAMPLES, "1"] if usual else words)
+            made = _wanted(given, options.get("--device"))
+        except (SimError, TheoryError):
+            return set()
+        numbers = {
+            self.usual.get(_without_samples(one.cell), "") if usual else one.cell.id: one.replicates for one in made
+        }
+        known = len(numbers) == len(made) and all(self.wanted.get(i, 0) >= r for i, r in numbers.items())
+        return set(numbers) if known else set()
+
+
+def _without_samples(cell: Cell) -> str:
+    return canonical_json({key: value for key, value in cell.spec().items() if key != "samples"})
+
+
+def _has_usual_horizon(stored: StoredCell) -> bool:
+    """Whether it is the one of `sim.plan.horizon`, by the bound that is stored."""
+    cell, theory = stored.cell, stored.theory
+    if not isinstance(cell, FirstStepCell):
+        return False
     try:
-        made = _wanted(parser.parse_args(words), options.get("--device"))
-    except (SimError, TheoryError):
-        return set()
-    known = all(wanted.get(one.cell.id, 0) >= one.replicates for one in made)
-    return {one.cell.id for one in made} if known else set()
+        bounds = [float(bound["samples"]) for bound in theory["bounds"] if bound["name"] == "B1'"]
+    except (KeyError, TypeError, ValueError):  # theory that does not say it
+        return False
+    return len(bounds) == 1 and math.isfinite(bounds[0]) and math.ceil(bounds[0]) == cell.samples
 
 
 def _wanted(given: argparse.Namespace, device: str | None) -> list[Wanted]:
@@ -126,7 +183,8 @@ def _options(stored: StoredCell) -> Options | None:
     try:
         match cell:
             case FirstStepCell():
-                own = {"--samples": str(cell.samples)} | _bias(cell) | _step(cell, stored.theory)
+                horizon = {} if _has_usual_horizon(stored) else {SAMPLES: str(cell.samples)}
+                own = horizon | _bias(cell) | _step(cell, stored.theory)
             case TwoStageCell():
                 own = _two_stage(cell, stored.theory)
             case StudentCell():
@@ -171,7 +229,7 @@ def _two_stage(cell: TwoStageCell, theory: Mapping[str, Any]) -> Options:
         "--student": cell.student,
         **student,
         "--loss": ",".join(map(str, theory["losses"])),
-        "--samples": str(cell.first),
+        SAMPLES: str(cell.first),
         "--second": str(cell.second),
         **_step(cell, theory),
     }

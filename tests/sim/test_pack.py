@@ -213,7 +213,7 @@ def test_cells_that_differ_in_what_one_command_may_list_have_one_command(
         monkeypatch.setattr("sim.commands.MAX_COMMANDS", 0)
         none = part.overview()
     (line,) = overview["commands"]
-    assert "--width 16,8" in line
+    assert "--width 8,16" in line
     assert "--temperature 0.0,1.0" in line
     assert overview["cells_without_command"] == 0
     assert (none["commands"], none["cells_without_command"]) == ([], overview["cells"])
