@@ -19,7 +19,7 @@ Everything else is *undecided*.
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, final
@@ -34,7 +34,7 @@ from sim.protocol.first_step import first_step_cell
 from sim.ranges import record_grid
 from sim.store import Store, StoredCell
 from theory.exponents import GrowthFit, fit_exponent, fit_logarithm, slope_weights
-from theory.intervals import Crossing, Interval, SuccessCurve
+from theory.intervals import Crossing, Interval, SuccessCurve, clopper_pearson
 from theory.verdict import Judgement, Kind, Verdict, combine, judge, judge_exponent
 from theory.walsh import threshold_count
 
@@ -102,26 +102,45 @@ class CellSummary:
         """The measured samples for success 1 − δ, against every bound that speaks about them."""
         if self.curve is None:
             return Judgement(Verdict.UNDECIDED, "Nothing was measured.", 0.0)
-        judgements = [self._against(bound) for bound in self.theory["bounds"]]
-        plateau = self.theory.get("plateau")
-        if plateau is not None and plateau["judged"]:
-            judgements.append(self._against_plateau(plateau))
+        judgements = [self.against(bound) for bound in self.theory["bounds"]]
+        if self.has_plateau:
+            judgements.append(self.against_plateau())
         return combine([j for j in judgements if j is not None])
 
-    def _against(self, bound: dict[str, Any]) -> Judgement | None:
-        assert self.curve is not None
-        return judge_bound(self.curve, self.high, number(bound["samples"]), Kind(bound["kind"]))
+    def against(self, bound: dict[str, Any], alpha: float = ALPHA_CONTRADICTED) -> Judgement | None:
+        """The measured samples for success 1 − δ against a bound of the stored theory, see `judge_bound`."""
+        if self.curve is None:
+            return None
+        return judge_bound(self.curve, self.high, number(bound["samples"]), Kind(bound["kind"]), alpha)
 
-    def _against_plateau(self, plateau: dict[str, Any]) -> Judgement:
-        """The measured success at the horizon against the predicted one for these very students."""
-        assert self.curve is not None
-        students = plateau["success_at_horizon"]
-        if self.numbers[-1] >= len(students):
-            reason = f"Only {len(students)} students have a prediction: run the grid again with all its replicates."
+    @property
+    def has_plateau(self) -> bool:
+        """Whether a success at the horizon is predicted."""
+        plateau = self.theory.get("plateau")
+        return plateau is not None and bool(plateau["judged"])
+
+    @property
+    def predicted_plateau(self) -> float | None:
+        """The success at the horizon that is predicted for these very students; None if not for all of them."""
+        students = self.theory["plateau"]["success_at_horizon"]
+        if not self.numbers or self.numbers[-1] >= len(students):
+            return None
+        return float(np.mean([students[number] for number in self.numbers]))
+
+    def against_plateau(self, alpha: float = ALPHA_CONTRADICTED) -> Judgement:
+        """The measured success at the horizon against the predicted one; alpha: two-sided error of a contradiction."""
+        predicted = self.predicted_plateau
+        if predicted is None or self.curve is None:
+            students = len(self.theory["plateau"]["success_at_horizon"])
+            reason = (
+                f"Only {students} students have a prediction: run the grid again with all its replicates."
+            )
             return Judgement(Verdict.UNDECIDED, reason, 0.0)
-        predicted = float(np.mean([students[number] for number in self.numbers]))
-        interval = self.curve.intervals(ALPHA_CONTRADICTED)[-1]
-        return judge(interval, predicted, Kind.EXACT, resolution=PLATEAU_RESOLUTION)
+        curve = self.curve
+        return stricter(
+            lambda a: judge(curve.intervals(a)[-1], predicted, Kind.EXACT, resolution=PLATEAU_RESOLUTION),
+            alpha,
+        )
 
 
 @final
@@ -154,7 +173,15 @@ class GrowthSummary:
     @cached_property
     def judgement(self) -> Judgement:
         """The fitted slope against the predicted one."""
-        if self.predicted is None or self.fit.slope is None:
+        return self.judged()
+
+    def judged(self, alpha: float = ALPHA_CONTRADICTED) -> Judgement:
+        """The fitted slope against the predicted one; alpha: two-sided error of a contradiction."""
+        return stricter(self._judged, alpha)
+
+    def _judged(self, alpha: float) -> Judgement:
+        predicted, slope = self.predicted, self.fit.slope
+        if predicted is None or slope is None:
             return Judgement(Verdict.UNDECIDED, "No slope was fitted.", 0.0)
         shown = self.fit.bootstrap
         if self.students < GROWTH_STUDENTS:
@@ -163,19 +190,19 @@ class GrowthSummary:
         if not shown.bounded:
             return Judgement(Verdict.UNDECIDED, "The slope's interval is unbounded.", shown.alpha)
         # The bootstrap is asymptotic, so its interval is carried to the stricter level by the normal law.
-        stretch = float(ndtri(ALPHA_CONTRADICTED / 2) / ndtri(ALPHA_SHOWN / 2))
+        stretch = float(ndtri(alpha / 2) / ndtri(ALPHA_SHOWN / 2))
         strict = Interval(
-            self.fit.slope - stretch * (self.fit.slope - shown.lower) - self.predicted_error,
-            self.fit.slope + stretch * (shown.upper - self.fit.slope) + self.predicted_error,
-            ALPHA_CONTRADICTED,
+            slope - stretch * (slope - shown.lower) - self.predicted_error,
+            slope + stretch * (shown.upper - slope) + self.predicted_error,
+            alpha,
         )
         # Neighbouring integer exponents must be told apart, and a logarithm from growth proportional to n.
         if not self.logarithmic:
-            return judge_exponent(strict, self.predicted, stretch + 2 * self.predicted_error)
+            return judge_exponent(strict, predicted, stretch + 2 * self.predicted_error)
         if self.linear is not None and shown.upper >= self.linear:
             reason = f"The interval [{shown.lower:.3g}, {shown.upper:.3g}] does not exclude growth proportional to n."
             return Judgement(Verdict.UNDECIDED, reason, shown.alpha)
-        return judge_exponent(strict, self.predicted, math.inf)
+        return judge_exponent(strict, predicted, math.inf)
 
 
 class JudgedSummary(Summary):
@@ -326,7 +353,37 @@ def _linear_slope(samples: dict[int, float]) -> float:
     return float(weights @ np.array([samples[least] * n / least for n in samples]))
 
 
-def judge_bound(curve: SuccessCurve, probability: float, value: float, kind: Kind) -> Judgement | None:
+def stricter(judged: Callable[[float], Judgement], alpha: float) -> Judgement:
+    """A verdict of which only a contradiction is asked more than usual: an error of alpha, where all others are as
+    at `ALPHA_CONTRADICTED`.
+    """
+    strict = judged(alpha)
+    if strict.verdict is Verdict.CONTRADICTED or alpha == ALPHA_CONTRADICTED:
+        return strict
+    usual = judged(ALPHA_CONTRADICTED)
+    return strict if usual.verdict is Verdict.CONTRADICTED else usual
+
+
+def judge_rate(failures: int, trials: int, delta: float, alpha: float = ALPHA_CONTRADICTED) -> Judgement:
+    """A number of failures among independent trials against the claim that each fails with probability at most δ.
+
+    Args:
+        failures: of the trials.
+        trials: 1 or more.
+        delta: δ in (0, 1).
+        alpha: two-sided error of a contradiction.
+    """
+    strict = judge(clopper_pearson(failures, trials, alpha), delta, Kind.UPPER)
+    if strict.verdict is Verdict.CONTRADICTED:
+        return strict
+    loose = judge(clopper_pearson(failures, trials, ALPHA_SUPPORTED), 2 * delta, Kind.UPPER)
+    verdict = Verdict.CONSISTENT if loose.verdict is Verdict.CONSISTENT else Verdict.UNDECIDED
+    return Judgement(verdict, f"{failures} of {trials} fail, where at most {delta:g} may.", loose.alpha)
+
+
+def judge_bound(
+    curve: SuccessCurve, probability: float, value: float, kind: Kind, alpha: float = ALPHA_CONTRADICTED
+) -> Judgement | None:
     """The samples at which a curve reaches a probability, against a bound of them.
 
     Args:
@@ -334,6 +391,7 @@ def judge_bound(curve: SuccessCurve, probability: float, value: float, kind: Kin
         probability: 1 − δ, of which the bound speaks.
         value: the bound.
         kind: upper or lower.
+        alpha: two-sided error of the interval that contradicts; half of it is the error of the verdict.
 
     Returns:
         None where the bound is beyond the horizon: nothing was measured that could speak about it.
@@ -342,7 +400,7 @@ def judge_bound(curve: SuccessCurve, probability: float, value: float, kind: Kin
         if value > curve.grid[-1]:
             return None
         value = float(min(B for B in curve.grid if value <= B))  # measured at records only
-    refuting = judge(curve.crossing(probability, ALPHA_CONTRADICTED).interval, value, kind)
+    refuting = judge(curve.crossing(probability, alpha).interval, value, kind)
     if refuting.verdict is Verdict.CONTRADICTED:
         return refuting
     level = 2 * probability - 1 if kind is Kind.UPPER else probability  # 1 − 2δ or 1 − δ

@@ -52,7 +52,7 @@ class Ratio:
     Attributes:
         n: the dimension.
         estimate: None where a total was not reached.
-        interval: of error 5 %.
+        interval: of error 5 % unless another was asked for.
         lower, upper: by the bounds; 0 and infinite where there are none.
     """
 
@@ -142,11 +142,14 @@ class Comparisons:
     def ratios(self) -> tuple[Comparison, ...]:
         """Of cross-entropy and one-shot to progressive, of the same k, student, seed and resolution."""
         result = []
-        for more in self.groups:
-            for less in self.groups:
-                if _comparable(more[0], less[0]):
-                    result += list(_compare(more, less))
+        for more, less in self.compared:
+            result += list(_compare(more, less))
         return tuple(result)
+
+    @cached_property
+    def compared(self) -> list[tuple[list[TwoStageSummary], list[TwoStageSummary]]]:
+        """The groups whose totals are divided."""
+        return [(more, less) for more in self.groups for less in self.groups if _comparable(more[0], less[0])]
 
 
 def _growths(group: Sequence[TwoStageSummary]) -> Iterator[Growth]:
@@ -186,13 +189,16 @@ def _compare(more: Sequence[TwoStageSummary], less: Sequence[TwoStageSummary]) -
     if not pairs:
         return
     for epsilon in _shared_losses([s for pair in pairs for s in pair]):
-        ratios = tuple(_ratio(a, b, epsilon) for a, b in pairs)
+        ratios = tuple(ratio_of(a, b, epsilon) for a, b in pairs)
         first, second = pairs[0]
         yield Comparison(first.cell.k, epsilon, first.cell.series, second.cell.series, ratios)
 
 
-def _ratio(more: TwoStageSummary, less: TwoStageSummary, epsilon: Fraction) -> Ratio:
-    above, below = (s.total(epsilon, alpha=ALPHA_SHOWN / 2) for s in (more, less))
+def ratio_of(
+    more: TwoStageSummary, less: TwoStageSummary, epsilon: Fraction, alpha: float = ALPHA_SHOWN
+) -> Ratio:
+    """The totals of two cells with students, one divided by the other; alpha: error of its interval."""
+    above, below = (s.total(epsilon, alpha=alpha / 2) for s in (more, less))
     assert above is not None
     assert below is not None
     estimate = None
@@ -201,7 +207,7 @@ def _ratio(more: TwoStageSummary, less: TwoStageSummary, epsilon: Fraction) -> R
     interval = Interval(
         _quotient(above.interval.lower, below.interval.upper),
         _quotient(above.interval.upper, below.interval.lower),
-        ALPHA_SHOWN,
+        alpha,
     )
     best = less.bound("split", Kind.UPPER, epsilon)
     enough = best if math.isfinite(best) else less.bound("total", Kind.UPPER, epsilon)

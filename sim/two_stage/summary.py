@@ -30,15 +30,15 @@ from sim.store import Store, StoredCell
 from sim.summary import (
     ALPHA_CONTRADICTED,
     ALPHA_SHOWN,
-    ALPHA_SUPPORTED,
     JudgedSummary,
     judge_bound,
+    judge_rate,
     number,
 )
 from sim.two_stage.cell import TwoStageCell, two_stage_cell
 from sim.two_stage.outcomes import Outcome, found_of, outcome_of
-from theory.intervals import Crossing, SuccessCurve, clopper_pearson
-from theory.verdict import Judgement, Kind, Verdict, combine, judge
+from theory.intervals import Crossing, SuccessCurve
+from theory.verdict import Judgement, Kind, Verdict, combine
 
 ROUNDING = 1e-9
 """Relative error of a sum of online losses, generously."""
@@ -210,13 +210,16 @@ class TwoStageSummary:
         return result
 
     def _online(self) -> list[tuple[str, Judgement]]:
-        if self.online is None:
-            return []
+        return [] if self.online is None else [("sum of online losses", self.judge_online())]
+
+    def judge_online(self) -> Judgement:
+        """The sums of online losses of signed students against R²G², which holds for certain."""
+        assert self.online is not None
         largest, allowed = self.online[1], float(self.theory["online"])
         below = largest <= allowed * (1 + ROUNDING)
         verdict = Verdict.CONSISTENT if below else Verdict.CONTRADICTED
         reason = f"The largest sum, {largest:.6g}, is {'not ' if below else ''}above R^2 G^2 = {allowed:.6g}."
-        return [("sum of online losses", Judgement(verdict, reason, 0.0))]
+        return Judgement(verdict, reason, 0.0)
 
     @cached_property
     def final_losses(self) -> list[float]:
@@ -232,21 +235,21 @@ class TwoStageSummary:
 
     def _expected(self) -> list[tuple[str, Judgement]]:
         bounds = self.theory.get("expected_loss")
-        if bounds is None:
-            return []
-        name = "loss at both horizons"
+        return [] if bounds is None else [("loss at both horizons", self.judge_expected())]
+
+    def judge_expected(self, alpha: float = ALPHA_CONTRADICTED) -> Judgement:
+        """The losses at both horizons against the bounds of their means; alpha: two-sided error of a contradiction."""
+        bounds = self.theory["expected_loss"]
         if max(self.payloads) >= len(bounds):
             reason = f"Only {len(bounds)} students have a bound: run the grid again with all its replicates."
-            return [(name, Judgement(Verdict.UNDECIDED, reason, 0.0))]
+            return Judgement(Verdict.UNDECIDED, reason, 0.0)
         own = [number(bounds[replicate]) / self.delta for replicate in self.payloads]
         above = sum(loss > bound for loss, bound in zip(self.final_losses, own, strict=True))
-        strict = judge(clopper_pearson(above, self.replicates, ALPHA_CONTRADICTED), self.delta, Kind.UPPER)
-        if strict.verdict is Verdict.CONTRADICTED:
-            return [(name, strict)]
-        loose = judge(clopper_pearson(above, self.replicates, ALPHA_SUPPORTED), 2 * self.delta, Kind.UPPER)
-        verdict = Verdict.CONSISTENT if loose.verdict is Verdict.CONSISTENT else Verdict.UNDECIDED
+        judged = judge_rate(above, self.replicates, self.delta, alpha)
+        if judged.verdict is Verdict.CONTRADICTED:
+            return judged
         reason = f"{above} of {self.replicates} students are above 1/delta times the bound of their mean."
-        return [(name, Judgement(verdict, reason, loose.alpha))]
+        return Judgement(judged.verdict, reason, judged.alpha)
 
 
 @final

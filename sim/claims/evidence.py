@@ -1,0 +1,70 @@
+"""All that was measured, whatever store or file it lies in."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import final
+
+from sim.errors import SimError
+from sim.online.report import Report
+from sim.online.summary import OnlineSummary, OnlineSummaryOfCell
+from sim.protocol.base import Summary
+from sim.summary import CellSummary, GridSummary, GrowthSummary
+from sim.two_stage.comparisons import Comparisons
+from sim.two_stage.summary import TwoStageGrid, TwoStageSummary
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What the claims are held against.
+
+    Attributes:
+        first_step, growths: of the first-step protocol.
+        two_stage: of the two-stage protocol.
+        online: teachers and students of the online protocol.
+        reports: probes of teachers.
+    """
+
+    first_step: tuple[CellSummary, ...] = ()
+    growths: tuple[GrowthSummary, ...] = ()
+    two_stage: tuple[TwoStageSummary, ...] = ()
+    online: tuple[OnlineSummaryOfCell, ...] = ()
+    reports: tuple[Report, ...] = ()
+
+    @staticmethod
+    def of(summaries: Iterable[Summary], reports: Iterable[Report] = ()) -> "Evidence":
+        """The evidence of summaries, of any protocols, and of probes; of a cell that is there twice the first counts.
+
+        Raises:
+            SimError: a summary of a protocol whose claims are not known here.
+        """
+        first_step: list[CellSummary] = []
+        growths: list[GrowthSummary] = []
+        two_stage: list[TwoStageSummary] = []
+        online: list[OnlineSummaryOfCell] = []
+        for summary in summaries:
+            match summary:
+                case GridSummary():
+                    first_step += summary.cells
+                    growths += summary.growths
+                case TwoStageGrid():
+                    two_stage += summary.cells
+                case OnlineSummary():
+                    online += summary.cells
+                case _:
+                    raise SimError(
+                        f"no claims are known about {type(summary).__name__}: give other summaries"
+                    )
+        return Evidence(
+            tuple({s.cell.id: s for s in reversed(first_step)}.values())[::-1],
+            tuple(growths),
+            tuple({s.cell.id: s for s in reversed(two_stage)}.values())[::-1],
+            tuple({s.cell.id: s for s in reversed(online)}.values())[::-1],
+            tuple({r.cell.id: r for r in reversed(tuple(reports))}.values())[::-1],
+        )
+
+    @cached_property
+    def totals(self) -> Comparisons:
+        """Growths and ratios of the two-stage totals."""
+        return Comparisons(self.two_stage)

@@ -1,0 +1,74 @@
+"""All claims, and what the evidence says of each."""
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from typing import final
+
+from sim.claims.bounds import BOUNDS
+from sim.claims.claim import Claim, Entry
+from sim.claims.evidence import Evidence
+from sim.summary import ALPHA_CONTRADICTED
+from theory.verdict import Verdict
+
+CLAIMS: tuple[Claim, ...] = (*BOUNDS,)
+
+FAMILY_ERROR = 0.05
+"""With at most this probability a ledger calls any true claim CONTRADICTED."""
+
+
+@final
+@dataclass(frozen=True)
+class Ledger:
+    """The rows, and how they were corrected for their number.
+
+    Attributes:
+        entries: in the order of the claims.
+        tests: sides of tests that could have contradicted a claim.
+        alpha: two-sided error of each.
+    """
+
+    entries: tuple[Entry, ...]
+    tests: int
+    alpha: float
+
+    @property
+    def correction(self) -> str:
+        """The correction in a sentence."""
+        many = f"{self.tests} one-sided tests (an equality counts as two) could contradict a claim"
+        if self.tests * ALPHA_CONTRADICTED <= 2 * FAMILY_ERROR:
+            rule = f"each does at a one-sided error of {self.alpha / 2:.2g}, as everywhere in this package"
+        else:
+            rule = f"each does at a one-sided error of {FAMILY_ERROR}/{self.tests} = {self.alpha / 2:.2g} (Bonferroni)"
+        return (
+            f"{many}; {rule}, so that all of them together call any true claim contradicted with probability at most "
+            f"{min(FAMILY_ERROR, self.tests * self.alpha / 2):.2g}. Consistent means that every comparison supports "
+            "the claim at a one-sided error of 5 %, which needs no correction."
+        )
+
+    @cached_property
+    def counts(self) -> dict[Verdict | None, int]:
+        """Rows by verdict; None: open."""
+        found = Counter(entry.verdict for entry in self.entries)
+        return {verdict: found[verdict] for verdict in (*Verdict, None)}
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The weakest of all rows that are not open; None if all are."""
+        for verdict in (Verdict.CONTRADICTED, Verdict.UNDECIDED, Verdict.CONSISTENT):
+            if self.counts[verdict]:
+                return verdict
+        return None
+
+
+def level(tests: int) -> float:
+    """The two-sided error of each of some comparisons: that of every verdict, or less where they are many."""
+    return min(ALPHA_CONTRADICTED, 2 * FAMILY_ERROR / max(tests, 1))
+
+
+def ledger(evidence: Evidence, claims: tuple[Claim, ...] = CLAIMS) -> Ledger:
+    """Hold the evidence against all claims."""
+    tests = sum(claim.tests(evidence) for claim in claims)
+    alpha = level(tests)
+    entries = tuple(entry for claim in claims for entry in claim.entries(evidence, alpha))
+    return Ledger(entries, tests, alpha)
