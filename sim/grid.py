@@ -18,7 +18,7 @@ from sim.probe import READINGS, ProbeSpec
 from sim.protocol.base import Options
 from sim.protocol.registry import PROTOCOLS
 from sim.ranges import parse_count
-from sim.verbs import check, dry_run, read, run, stores, tables
+from sim.verbs import check, dry_run, plot, read, run, stores, tables
 from theory.errors import TheoryError
 from theory.output import exit_code
 
@@ -69,7 +69,7 @@ def build_parser() -> argparse.ArgumentParser:
 def _add_verbs(verb: "argparse._SubParsersAction[Parser]") -> None:
     for name, text in (
         ("status", "what is stored"),
-        ("plot", "draw the figure of a store"),
+        ("plot", "draw figures of a store"),
     ):
         sub = verb.add_parser(name, help=text, description=text)
         _add_store(sub)
@@ -133,28 +133,32 @@ def _add_verbs(verb: "argparse._SubParsersAction[Parser]") -> None:
     )
 
 
-def _add_plot(plot: argparse.ArgumentParser) -> None:
-    plot.description = (
-        "Draw the figure of a store, or figures of online cells with their data as CSV beside them: one figure a "
-        "setting (numbered if there are several), medians over students, or over seeds where there are several."
+def _add_plot(sub: argparse.ArgumentParser) -> None:
+    sub.description = (
+        "Draw figures of a store, and write the data in them as CSV beside them: one figure a setting (numbered if "
+        "there are several), of online students medians over students, or over seeds where there are several."
     )
-    plot.add_argument(
+    sub.add_argument(
         "--kind",
-        choices=online_verbs.KINDS,
-        default=online_verbs.KINDS[0],
-        help="accuracy (default): the figure that run draws; choice: final accuracy of single:STEP and two-shot:I:T "
-        "against the chosen checkpoint; temperature: final accuracy and samples to 90 %% against the temperature; "
-        "widths: samples to 90 %% over teacher and student widths, final accuracy where that was not reached",
+        help="first-step: samples (default). two-stage: totals (default). online: accuracy (default); choice, final "
+        "accuracy of single:STEP and two-shot:I:T against the chosen checkpoint; temperature, final accuracy and "
+        "samples to 90 %% against the temperature; widths, samples to 90 %% over teacher and student widths, final "
+        "accuracy where that was not reached; correlations, those of --probes. The defaults are what run draws",
     )
-    plot.add_argument(
+    sub.add_argument(
         "--figure",
         type=Path,
-        help="PNG or SVG file (default: PNG and SVG beside the store, such as grid.choice.png)",
+        help="PNG or SVG file, its data beside it (default: PNG and SVG beside the store: grid.png, or such as "
+        "grid.choice.png; data grid.figure.csv, or such as "
+        "grid.choice.csv)",
     )
-    plot.add_argument(
-        "--probes", type=Path, help="kind choice: file of the verb probe, whose correlations are drawn below"
+    sub.add_argument(
+        "--probes",
+        type=Path,
+        help="file of the verb probe: kind choice shows its correlations below the students of its teacher, kind "
+        "correlations shows them alone",
     )
-    _add_protocol(plot)
+    _add_protocol(sub)
 
 
 def _add_probe(verb: "argparse._SubParsersAction[Parser]") -> None:
@@ -231,7 +235,7 @@ def _dispatch(given: argparse.Namespace) -> int:
         case "status":
             return read.status(given.out, as_json=given.json)
         case "plot":
-            return _plot(given)
+            return plot.plot(given.out, given.figure, given.protocol, given.kind, given.probes)
         case "probe":
             return _probe(given)
         case "explain":
@@ -249,17 +253,6 @@ def _dispatch(given: argparse.Namespace) -> int:
         case _:
             what = given.what or given.out or Path(DEFAULT_STORE)
             return check.verify(what, given.replicates, given.seconds)
-
-
-def _plot(given: argparse.Namespace) -> int:
-    accuracy, choice = online_verbs.KINDS[:2]
-    if given.probes is not None and given.kind != choice:
-        raise SimError(
-            f"--probes {given.probes} has no effect with kind {given.kind}: it is for kind {choice}"
-        )
-    if given.kind == accuracy:
-        return read.plot(given.out, given.figure, given.protocol)
-    return online_verbs.plot(given.out, given.figure, given.protocol, given.kind, given.probes)
 
 
 def _probe(given: argparse.Namespace) -> int:

@@ -94,7 +94,7 @@ class Part:
         from matplotlib import style
 
         with style.context("default"):
-            common.draw(self.summary, path)
+            common.draw(self.summary, [path])
 
     def overview(self) -> Json:
         """For the manifest."""

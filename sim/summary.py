@@ -22,13 +22,14 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 from rich.console import Console
 from scipy.special import ndtri
 
 from sim.cell import FirstStepCell
+from sim.online.report import Report
 from sim.protocol.base import Summary
 from sim.protocol.first_step import first_step_cell
 from sim.ranges import record_grid
@@ -233,6 +234,7 @@ class JudgedSummary(Summary):
 class GridSummary(JudgedSummary):
     """All cells and all growths of a store or a run."""
 
+    kinds: ClassVar[tuple[str, ...]] = ("samples",)
     cells: tuple[CellSummary, ...]
     growths: tuple[GrowthSummary, ...]
 
@@ -266,11 +268,12 @@ class GridSummary(JudgedSummary):
         for cell in self.cells:
             yield from explain_cell(cell)
 
-    def figure(self) -> Any:
-        """Samples to success against n."""
-        from sim.figures import grid_figure
+    def drawings(self, kind: str, report: Report | None = None) -> list[Any]:
+        """Samples to success against n; the report is not read."""
+        self.refuse_kind(kind)
+        from sim.figures.samples import samples_drawing
 
-        return grid_figure(self)
+        return [samples_drawing(self)]
 
 
 def summarise(

@@ -4,9 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-
+from sim.figures.base import Drawing, Panel, empty_figure, plain_text
 from sim.online.cell import StudentCell, TeacherCell, teacher_setting
 from sim.online.draw import draw_accuracy
 from sim.online.marks import Series
@@ -18,26 +16,27 @@ MAX_SERIES = 20
 """More cannot be told apart; the figure says how many are left out."""
 
 
-def grid_figure(summary: OnlineSummary) -> Figure:
+def accuracy_drawing(summary: OnlineSummary) -> Drawing:
     """The figure of a grid: one panel an (n, k, teacher); students of the parity are in all panels of their n and k."""
     panels = _panels(summary)
     shown = panels[:MAX_PANELS]
-    figure = Figure(figsize=(10.0, 0.8 + 3.4 * max(1, len(shown))), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = empty_figure(10.0, 0.8 + 3.4 * max(1, len(shown)))
+    drawn = []
     for row, (title, cells) in enumerate(shown):
         axes = figure.add_subplot(max(1, len(shown)), 1, row + 1)
         series = _series(cells)
         teachers = [cell for cell in cells if isinstance(cell.cell, TeacherCell)]
-        draw_accuracy(
-            axes, series[:MAX_SERIES], transition=teachers[0].transition if len(teachers) == 1 else None
-        )
+        transition = teachers[0].transition if len(teachers) == 1 else None
+        own = draw_accuracy(axes, series[:MAX_SERIES], transition=transition, panel=title)
+        drawn.append(Panel.of(axes, own))
         more = f" ({MAX_SERIES} of {len(series)} lines)" if len(series) > MAX_SERIES else ""
-        axes.set_title(title + more, fontsize=9, loc="left")
+        axes.set_title(plain_text(title, 110) + more, fontsize=9, loc="left")
     if not shown:
         draw_accuracy(figure.add_subplot(1, 1, 1), [])
     more = f"; {len(shown)} of {len(panels)} teachers" if len(panels) > len(shown) else ""
-    figure.suptitle(f"Accuracy on held-out samples: mean and range over students{more}", fontsize=10)
-    return figure
+    title = f"Accuracy on held-out samples: mean and range over students{more}"
+    figure.suptitle(title, fontsize=10)
+    return Drawing(figure, tuple(drawn), f"{title}, against samples, a panel for each teacher.", "accuracy")
 
 
 def _panels(summary: OnlineSummary) -> list[tuple[str, list[OnlineSummaryOfCell]]]:

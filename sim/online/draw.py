@@ -1,5 +1,5 @@
 """Drawings of online training. Each function draws on the axes that it is given, sets no global style and returns
-the plotted data, as rows that `sim.online.marks` describes.
+the plotted data, as rows that `sim.figures.base` describes.
 """
 
 import math
@@ -11,11 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter, NullLocator
 
 from sim.errors import SimError
-from sim.figures import COLOURS, MARKERS, plain_text
+from sim.figures.base import COLOURS, GREY, MARKERS, Drawn, Row, plain_text
 from sim.online.marks import (
-    OUTSIDE,
     TEACHER,
-    Row,
     Series,
     apart,
     draw_broken,
@@ -34,15 +32,23 @@ from sim.probes import Probes
 from sim.transition import Peak, Transition
 
 
-def draw_accuracy(axes: Axes, series: Sequence[Series], *, transition: Transition | None = None) -> list[Row]:
+def draw_accuracy(
+    axes: Axes,
+    series: Sequence[Series],
+    *,
+    transition: Transition | None = None,
+    panel: str | None = None,
+) -> Drawn:
     """Accuracy against samples: the mean over seeds, with a band from the least to the greatest.
 
     Args:
         axes: where to draw.
         series: curves; may be empty.
         transition: the teacher's, shaded.
+        panel: name of the axes in the data, where there are several such.
     """
-    rows = shade(axes, transition)
+    names = ("accuracy", "transition") if panel is None else (panel, f"{panel}, transition")
+    rows = shade(axes, transition, panel=names[1])
     lowest = 0.45
     for style, item in styled(series):
         x, values = np.array(item.x, dtype=np.float64), item.array
@@ -50,7 +56,7 @@ def draw_accuracy(axes: Axes, series: Sequence[Series], *, transition: Transitio
         middle, low, high = over_seeds(values[whole])
         kept = int(whole.sum())
         text = plain_text(item.label) + ("" if kept == len(whole) else f" ({kept} of {len(whole)})")
-        rows += rows_of("accuracy", item.label, x, middle, low, high, kept, len(whole))
+        rows += rows_of(names[0], item.label, x, middle, low, high, kept, len(whole))
         clip = np.clip(values, 0, 1)
         lowest = min(lowest, np.nanmin(clip, initial=lowest))
         every = marker_places(MARKERS.index(style["marker"]), len(x))
@@ -74,7 +80,7 @@ def draw_correlations(
     peak: Peak | None = None,
     batch: int = 1,
     replicate: int = 0,
-) -> list[Row]:
+) -> Drawn:
     """Absolute degree-1 correlations against samples (steps times `batch`).
 
     A line with ± 1 standard error for each coordinate of the support, a band (5 % to 95 %, dashed mean) for the rest.
@@ -82,8 +88,8 @@ def draw_correlations(
     trace = probes.degree(1, reading, replicate)
     x, values = trace.steps * float(batch), np.abs(trace.values)
     rows = shade(axes, transition, batch)
-    rows += draw_outside(
-        axes, x, [{"off": g["off"]} if "off" in g else {} for g in trace.groups], "correlations"
+    rows.take(
+        draw_outside(axes, x, [{"off": g["off"]} if "off" in g else {} for g in trace.groups], "correlations")
     )
     for index, monomial in enumerate(trace.monomials):
         colour = COLOURS[index % len(COLOURS)]
@@ -115,7 +121,7 @@ def draw_degrees(
     transition: Transition | None = None,
     batch: int = 1,
     replicate: int = 0,
-) -> list[Row]:
+) -> Drawn:
     """Mean absolute correlation with the support's monomials of each degree, logarithmic, against samples.
 
     Monomials outside the support, all degrees together, as a grey band. Down to a third of a standard error: a mean of
@@ -127,7 +133,7 @@ def draw_degrees(
     groups = [
         {f"{kind} {g.degree}": g for t in traces for kind, g in t.groups[i].items()} for i in range(len(x))
     ]
-    rows += draw_outside(axes, x, groups, "degrees")
+    rows.take(draw_outside(axes, x, groups, "degrees"))
     floor = math.inf
     for index, trace in enumerate(traces):
         y, error = np.abs(trace.values).mean(axis=1), trace.errors.mean(axis=1)
@@ -137,7 +143,8 @@ def draw_degrees(
         )
         shown = np.where(y > 0, y, np.nan)
         axes.plot(x, shown, label=label, markersize=3, linewidth=1.2, **style_of(index, len(x)))
-        rows += rows_of("degrees", label, x, y, y - error, y + error)
+        places = [(float(a), float(b)) if b > 0 else None for a, b in zip(x, y, strict=True)]
+        rows.add(rows_of("degrees", label, x, y, y - error, y + error), places)
     if any((row.y or 0) > 0 for row in rows if row.panel == "degrees"):
         axes.set_yscale("log")
         if math.isfinite(floor):
@@ -154,7 +161,7 @@ def draw_choice(
     transition: Transition | None = None,
     batch: int = 1,
     origin: str | None = None,
-) -> list[Row]:
+) -> Drawn:
     """Final accuracy against the chosen checkpoint (x in steps, drawn in samples); the teacher's own in black.
 
     With an origin, in words, steps are counted from there.
@@ -168,7 +175,7 @@ def draw_choice(
         x = np.array(item.x, dtype=np.float64) * batch
         lowest = min(lowest, np.nanmin(item.array, initial=lowest, where=np.isfinite(item.array)))
         shown = x if item.teacher else x + next(gaps)
-        rows += draw_points(axes, "final accuracy", item, shown, style, named=tuple(x))
+        rows.take(draw_points(axes, "final accuracy", item, shown, style, named=tuple(x)))
     axes.set_ylim(lowest - 0.01, 1.02)
     axes.set_ylabel("final accuracy")
     since = "" if origin is None else f" from the {origin}"
@@ -178,7 +185,7 @@ def draw_choice(
     return rows
 
 
-def draw_temperature(axes: Axes, series: Sequence[Series], *, budget: float | None = None) -> list[Row]:
+def draw_temperature(axes: Axes, series: Sequence[Series], *, budget: float | None = None) -> Drawn:
     """Final accuracy against temperature (logarithmic; 0, hard labels, at the left) or, with a budget, samples to 90 %.
 
     A median of samples that is infinite is drawn as a triangle at the budget. Raises SimError for a budget that is not
@@ -188,7 +195,7 @@ def draw_temperature(axes: Axes, series: Sequence[Series], *, budget: float | No
         raise SimError(f"a budget of {budget} samples is refused: use a positive number")
     warm = sorted({x for item in series for x in item.x if x > 0})
     hard = (warm[0] if warm else 1.0) / max(10.0, (warm[-1] / warm[0]) ** 0.15 if warm else 10.0)
-    rows: list[Row] = []
+    rows = Drawn()
     lowest = 0.45
     places = [math.log(x) for x in sorted({x if x > 0 else hard for item in series for x in item.x})]
     gaps = apart(places, len(series))
@@ -196,15 +203,8 @@ def draw_temperature(axes: Axes, series: Sequence[Series], *, budget: float | No
         x = np.array([value if value > 0 else hard for value in item.x], dtype=np.float64) * math.exp(gap)
         if budget is None:
             lowest = min(lowest, np.nanmin(item.array, initial=lowest, where=np.isfinite(item.array)))
-        rows += draw_points(
-            axes,
-            "final accuracy" if budget is None else "samples to 90 %",
-            item,
-            x,
-            style,
-            budget=budget,
-            named=item.x,
-        )
+        panel = "final accuracy" if budget is None else "samples to 90 %"
+        rows.take(draw_points(axes, panel, item, x, style, budget=budget, named=item.x))
     axes.set_xscale("log")
     ticks = ([hard] if any(x <= 0 for item in series for x in item.x) else []) + thinned(warm)
     axes.set_xticks(ticks, ["hard" if x == hard else f"{x:g}" for x in ticks])
@@ -217,7 +217,7 @@ def draw_temperature(axes: Axes, series: Sequence[Series], *, budget: float | No
         axes.set_yscale("log")
         axes.set_ylim(min([budget / 2, *reached]) / 1.4, budget * 1.4)
         axes.axhline(
-            budget, color=OUTSIDE, linewidth=1, linestyle=":", label="budget; triangle: not reached", zorder=0
+            budget, color=GREY, linewidth=1, linestyle=":", label="budget; triangle: not reached", zorder=0
         )
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter(EngFormatter(sep=""))

@@ -1,19 +1,13 @@
 """Whole figures of online training. Each `_figure` function makes one of the drawings of `sim.online.draw` and
-`sim.online.heat`, which `save_drawing` writes with its data: one row a plotted point, see `sim.online.marks`.
+`sim.online.heat`, which `sim.figures.base.save_drawing` writes with its data.
 """
 
-import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import final
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from sim.figures import plain_text, save
-from sim.files import whole
+from sim.figures.base import Drawing, Panel, empty_figure, plain_text, sentence
 from sim.online.draw import (
     draw_choice,
     draw_correlations,
@@ -21,33 +15,9 @@ from sim.online.draw import (
     draw_temperature,
 )
 from sim.online.heat import Values, draw_width_samples
-from sim.online.marks import Row, Series
+from sim.online.marks import Series
 from sim.probes import Probes
 from sim.transition import Peak, Transition
-
-
-@final
-@dataclass(frozen=True)
-class Drawing:
-    """A figure and the data in it."""
-
-    figure: Figure
-    rows: tuple[Row, ...]
-
-
-def save_drawing(drawing: Drawing, *paths: Path) -> None:
-    """Write the figure to each path, and its data beside the first as `.csv`. The same data give the same bytes.
-
-    Raises:
-        SimError: a file cannot be written; what was there is left.
-    """
-    for path in paths:
-        save(drawing.figure, path)
-    data = paths[0].with_suffix(".csv")
-    with whole(data, "data ") as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(Row._fields)
-        writer.writerows(drawing.rows)
 
 
 def correlation_figure(
@@ -61,10 +31,16 @@ def correlation_figure(
 ) -> Drawing:
     """Correlations against samples: degree 1 above, all degrees below."""
     figure, (top, bottom) = _figure(2, title)
-    rows = draw_correlations(top, probes, reading=reading, transition=transition, peak=peak, batch=batch)
-    rows += draw_degrees(bottom, probes, reading=reading, transition=transition, batch=batch)
+    panels = (
+        Panel.of(
+            top,
+            draw_correlations(top, probes, reading=reading, transition=transition, peak=peak, batch=batch),
+        ),
+        Panel.of(bottom, draw_degrees(bottom, probes, reading=reading, transition=transition, batch=batch)),
+    )
     top.set_xlabel("")
-    return Drawing(figure, tuple(dict.fromkeys(rows)))
+    text = sentence("Correlations with monomials against the teacher's samples", title)
+    return Drawing(figure, panels, text, "correlations")
 
 
 def choice_figure(
@@ -83,18 +59,20 @@ def choice_figure(
     With an origin, in words, checkpoints are counted from there.
     """
     figure, (top, *below) = _figure(1 if probes is None else 2, title)
-    rows = draw_choice(top, series, transition=transition, batch=batch, origin=origin)
+    panels = [Panel.of(top, draw_choice(top, series, transition=transition, batch=batch, origin=origin))]
     if probes is not None:
-        rows += draw_correlations(
+        drawn = draw_correlations(
             below[0], probes, reading=reading, transition=transition, peak=peak, batch=batch
         )
+        panels.append(Panel.of(below[0], drawn))
         below[0].set_xlabel(top.get_xlabel())
         top.set_xlabel("")
     chosen = [x * batch for item in series if not item.teacher for x in item.x]
     if chosen and max(chosen) > min(chosen):
         margin = 0.05 * (max(chosen) - min(chosen))
         top.set_xlim(min(chosen) - margin, max(chosen) + margin)
-    return Drawing(figure, tuple(dict.fromkeys(rows)))
+    text = sentence("Final accuracy of students against the chosen checkpoint", title)
+    return Drawing(figure, tuple(panels), text, "choice")
 
 
 def temperature_figure(
@@ -106,10 +84,13 @@ def temperature_figure(
 ) -> Drawing:
     """Final accuracy and, below it, samples to 90 % against temperature."""
     figure, (top, bottom) = _figure(2, title)
-    rows = draw_temperature(top, accuracies)
-    rows += draw_temperature(bottom, samples, budget=budget)
+    panels = (
+        Panel.of(top, draw_temperature(top, accuracies)),
+        Panel.of(bottom, draw_temperature(bottom, samples, budget=budget)),
+    )
     top.set_xlabel("")
-    return Drawing(figure, tuple(rows))
+    text = sentence("Final accuracy and samples to 90 % against temperature", title)
+    return Drawing(figure, panels, text, "temperature")
 
 
 def width_samples_figure(
@@ -122,14 +103,13 @@ def width_samples_figure(
 ) -> Drawing:
     """The heat map of samples to 90 % over widths; final accuracies where that was not reached."""
     figure, (axes,) = _figure(1, title)
-    return Drawing(
-        figure, tuple(draw_width_samples(axes, student_widths, teacher_widths, samples, accuracies))
-    )
+    drawn = draw_width_samples(axes, student_widths, teacher_widths, samples, accuracies)
+    text = sentence("Samples to 90 % over the widths of student and teacher", title)
+    return Drawing(figure, (Panel.of(axes, drawn),), text, "widths")
 
 
 def _figure(panels: int, title: str) -> tuple[Figure, list[Axes]]:
-    figure = Figure(figsize=(8.0, 1.0 + 3.2 * panels), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = empty_figure(8.0, 1.0 + 3.2 * panels)
     first = figure.add_subplot(panels, 1, 1)
     if title:
         lines = [plain_text(line, 110) for line in title.split("\n") if line]

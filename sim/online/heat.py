@@ -1,21 +1,21 @@
-"""Heat maps over the widths of teacher and student; they return their data, as `sim.online.draw` does."""
+"""Heat maps of online students: samples to 90 %, final accuracy where that was not reached."""
 
 import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
-from matplotlib.ticker import EngFormatter, NullLocator
 
 from sim.errors import SimError
-from sim.figures import plain_text
-from sim.online.marks import Array, Row, say_empty
+from sim.figures.base import Drawn, Number, Row
+from sim.figures.heat import NO_RUN, Field, draw_fields, engineering
 from sim.online.summary import Median
 
-Values = Sequence[Sequence[Sequence[float]]]
-"""By teacher, student and seed, or replicate."""
+Values = Sequence[Sequence[Sequence[Number]]]
+"""By row, student width and seed, or replicate."""
+
+SAMPLES = "samples to 90 %"
 
 
 def draw_width_samples(
@@ -24,97 +24,110 @@ def draw_width_samples(
     teacher_widths: Sequence[int],
     samples: Values,
     accuracies: Values,
-) -> list[Row]:
+) -> Drawn:
+    """Heat map over the widths of student and teacher, see `draw_results`.
+
+    Raises:
+        SimError: values of another shape.
+    """
+    _check(student_widths, teacher_widths, "teachers", samples, accuracies)
+    rows = [(f"{width:,}", f"teacher width {width}") for width in teacher_widths]
+    return draw_results(axes, student_widths, rows, samples, accuracies, "teacher width")
+
+
+def draw_temperature_samples(
+    axes: Axes,
+    student_widths: Sequence[int],
+    temperatures: Sequence[Number],
+    samples: Values,
+    accuracies: Values,
+    *,
+    panel: str = "",
+    norm: LogNorm | None = None,
+) -> Drawn:
+    """Heat map over student width and temperature, 0 being hard labels, see `draw_results`.
+
+    Raises:
+        SimError: values of another shape.
+    """
+    _check(student_widths, temperatures, "temperatures", samples, accuracies)
+    rows = [(f"{t:g}", f"temperature {t:g}") if t > 0 else ("hard", "hard labels") for t in temperatures]
+    return draw_results(
+        axes, student_widths, rows, samples, accuracies, "temperature", panel=panel, norm=norm
+    )
+
+
+def draw_results(
+    axes: Axes,
+    student_widths: Sequence[int],
+    rows: Sequence[tuple[str, str]],
+    samples: Values,
+    accuracies: Values,
+    ylabel: str,
+    *,
+    panel: str = "",
+    norm: LogNorm | None = None,
+) -> Drawn:
     """Heat map of the median of the samples to 90 %, with least and greatest; the median final accuracy, on grey, where
     the median student does not get there.
 
     Args:
         axes: where to draw.
         student_widths: columns.
-        teacher_widths: rows, from the bottom.
+        rows: from the bottom: the label of each, and its series in the data.
         samples: positive; inf where 90 % was not reached, NaN where a run diverged, nothing where there was none.
         accuracies: at the end, of the same runs.
-
-    Raises:
-        SimError: values of another shape.
+        ylabel: of the axes.
+        panel: before the names of the panels in the data.
+        norm: of the colours; by default over the values that there are.
     """
-    shape = _shape(student_widths, teacher_widths, samples)
-    _shape(student_widths, teacher_widths, accuracies)
-    medians, rows = np.full(shape, np.nan), []
-    texts: list[tuple[int, int, str]] = []
-    number = EngFormatter(sep="")
-    for i, width in enumerate(teacher_widths):
-        for j, student in enumerate(student_widths):
-            there, series = samples[i][j], f"teacher width {width}"
-            kept = [value for value in there if not math.isnan(value)]
-            counts: dict[str, Any] = {"used": len(kept), "seeds": len(there)}
-            middle = Median.of(kept)
-            text = "no run" if not there else "diverged"
-            if middle is None:
-                rows.append(Row("samples to 90 %", series, student, **counts))
-            else:
-                ends = min(kept), max(kept)
-                rows.append(Row("samples to 90 %", series, student, middle.value, *ends, **counts))
-                if math.isfinite(middle.value):
-                    medians[i, j], shown = middle.value, [number(v) if v < math.inf else "∞" for v in ends]
-                    text = number(middle.value) + (f"\n{shown[0]}–{shown[1]}" if ends[0] < ends[1] else "")
-                else:
-                    final = [value for value in accuracies[i][j] if not math.isnan(value)]
-                    accuracy = Median.of(final)
-                    assert accuracy is not None  # of the same runs
-                    rows.append(
-                        Row(
-                            "final accuracy",
-                            series,
-                            student,
-                            accuracy.value,
-                            min(final),
-                            max(final),
-                            **counts,
-                        )
-                    )
-                    text = f"not reached\naccuracy {accuracy.value:.3f}"
-                text += f"\n{len(there) - len(kept)} diverged" if len(kept) < len(there) else ""
-            texts.append((i, j, text))
-    finite = medians[np.isfinite(medians)]
-    norm = LogNorm(finite.min(), max(finite.max(), finite.min() * 1.01)) if len(finite) else LogNorm(1, 10)
-    for i, j, text in texts:
-        dark = bool(np.isfinite(medians[i, j])) and norm(medians[i, j]) > 0.6
-        axes.text(j, i, text, ha="center", va="center", fontsize=8, color="white" if dark else "black")
-    _finish(axes, student_widths, teacher_widths, medians, "samples to 90 %", cmap="cividis_r", norm=norm)
-    return rows
-
-
-def _shape(student_widths: Sequence[int], teacher_widths: Sequence[int], values: Values) -> tuple[int, int]:
-    shape = (len(teacher_widths), len(student_widths))
-    if len(values) != shape[0] or any(len(row) != shape[1] for row in values):
-        raise SimError(f"values of another shape than {shape[0]} teachers × {shape[1]} students are refused")
-    return shape
-
-
-def _finish(
-    axes: Axes,
-    student_widths: Sequence[int],
-    teacher_widths: Sequence[int],
-    colours: Array,
-    what: str,
-    **how: Any,
-) -> None:
-    """The colours, NaN grey, with their scale; ticks and labels."""
-    if colours.size:
-        axes.set_facecolor("#dddddd")
-        image = axes.imshow(colours, origin="lower", aspect="auto", **how)
-        if not np.isnan(colours).all():
-            scale = axes.figure.colorbar(image, ax=axes)
-            scale.set_label(plain_text(what))
-            low, high = np.nanmin(colours), np.nanmax(colours)
-            # Powers of ten, which are the rule, may lie outside.
-            ticks = sorted({float(low), float(f"{math.sqrt(low * high):.2g}"), float(high)})
-            scale.set_ticks(ticks, labels=[EngFormatter(sep="")(tick) for tick in ticks])
-            scale.ax.yaxis.set_minor_locator(NullLocator())
-    axes.set_xticks(range(len(student_widths)), [f"{width:,}" for width in student_widths])
-    axes.set_yticks(range(len(teacher_widths)), [f"{width:,}" for width in teacher_widths])
+    drawn = Drawn()
+    fields: list[list[Field]] = []
+    start = f"{panel}, " if panel else ""
+    for i, (_, series) in enumerate(rows):
+        fields.append([])
+        for j, width in enumerate(student_widths):
+            found, field = _field(start, series, width, samples[i][j], accuracies[i][j])
+            fields[-1].append(field)
+            drawn.add(found, [(j, i) if samples[i][j] else None] * len(found))
+    labels = [f"{width:,}" for width in student_widths]
+    draw_fields(axes, labels, [label for label, _ in rows], fields, SAMPLES, norm=norm)
     axes.set_xlabel("student width")
-    axes.set_ylabel("teacher width")
-    if not colours.size:
-        say_empty(axes)
+    axes.set_ylabel(ylabel)
+    return drawn
+
+
+def _field(
+    start: str, series: str, width: int, samples: Sequence[Number], accuracies: Sequence[Number]
+) -> tuple[list[Row], Field]:
+    """The rows of a field, and what it shows."""
+    kept = [value for value in samples if not math.isnan(value)]
+    counts: dict[str, Any] = {"used": len(kept), "seeds": len(samples)}
+    middle = Median.of(kept)
+    if middle is None:
+        field = Field("diverged", hatched=True) if samples else NO_RUN
+        return [Row(start + SAMPLES, series, width, **counts)], field
+    ends = min(kept), max(kept)
+    rows = [Row(start + SAMPLES, series, width, middle.value, *ends, **counts)]
+    if math.isfinite(middle.value):
+        text, value = engineering(middle.value), middle.value
+        text += f"\n{engineering(ends[0])}–{engineering(ends[1])}" if ends[0] < ends[1] else ""
+    else:
+        final = [value for value in accuracies if not math.isnan(value)]
+        accuracy = Median.of(final)
+        assert accuracy is not None  # of the same runs
+        rows.append(
+            Row(start + "final accuracy", series, width, accuracy.value, min(final), max(final), **counts)
+        )
+        text, value = f"not reached\naccuracy {accuracy.value:.3f}", math.nan
+    text += f"\n{len(samples) - len(kept)} diverged" if len(kept) < len(samples) else ""
+    return rows, Field(text, value, hatched=math.isnan(value))
+
+
+def _check(columns: Sequence[int], rows: Sequence[Number], what: str, *values: Values) -> None:
+    for one in values:
+        if len(one) != len(rows) or any(len(row) != len(columns) for row in one):
+            raise SimError(
+                f"values of another shape than {len(rows)} {what} × {len(columns)} students are refused: "
+                "give those of each"
+            )

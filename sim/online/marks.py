@@ -3,24 +3,13 @@
 Values are laid out as [seed][x]. What is not finite is never averaged in: a curve with a gap is drawn thin up to there,
 ends in a cross, and is left out of the mean and the band; a single result that is missing leaves a cross at the bottom.
 
-Each mark that stands for data returns its rows. A row is a plotted point:
-
-| column | meaning |
-|---|---|
-| panel | which axes |
-| series | which line, as labelled |
-| x | samples, steps, temperature (0: hard labels) or student width |
-| y | a mean or median over seeds, a median for samples to 90 % (inf: not reached), an estimate; empty for none |
-| low, high | the band or bar around y |
-| x_low, x_high | interval of x, of crossings and peaks |
-| used | seeds in y |
-| seeds | seeds that there are |
+Each mark that stands for data returns its rows, see `sim.figures.base`.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, final
+from typing import Any, Final, final
 
 import numpy as np
 import numpy.typing as npt
@@ -28,30 +17,14 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter
 
 from sim.errors import SimError
-from sim.figures import COLOURS, MARKERS, plain_text
+from sim.figures.base import COLOURS, GREY, MARKERS, Drawn, Row, plain_text, say_empty
 from sim.online.summary import Median
 from sim.transition import Transition
 
 Array = npt.NDArray[np.float64]
 
 TEACHER: Final = "#000000"
-OUTSIDE: Final = "#777777"
 LINES: Final = ("-", "--", "-.", ":")
-
-
-class Row(NamedTuple):
-    """A row of the data file."""
-
-    panel: str
-    series: str
-    x: float
-    y: float | None = None
-    low: float | None = None
-    high: float | None = None
-    x_low: float | None = None
-    x_high: float | None = None
-    used: int | None = None
-    seeds: int | None = None
 
 
 @final
@@ -188,7 +161,7 @@ def draw_points(
     *,
     budget: float | None = None,
     named: Sequence[float] | None = None,
-) -> list[Row]:
+) -> Drawn:
     """Results of separate runs at each x: medians with the intervals of `sim.online.summary` as bars.
 
     With a budget they are samples, of which ∞ is one. `named` is x as the data file has it, where that is not what is
@@ -219,7 +192,12 @@ def draw_points(
                 clip_on=False,
             )  # fmt: skip
     rows = rows_of(panel, item.label, x if named is None else named, y[0], y[1], y[2], seeds=len(values))
-    return [row._replace(used=used) for row, used in zip(rows, counts, strict=True)]
+    drawn = Drawn()
+    drawn.add(
+        [row._replace(used=used) for row, used in zip(rows, counts, strict=True)],
+        [(float(a), float(b)) if math.isfinite(b) else None for a, b in zip(x, shown[0], strict=True)],
+    )
+    return drawn
 
 
 def draw_broken(axes: Axes, x: Array, row: Array, colour: str) -> None:
@@ -247,16 +225,17 @@ def draw_outside(axes: Axes, x: Array, groups: Sequence[dict[str, Any]], panel: 
         ]
     ).T
     axes.fill_between(
-        x, low, high, color=OUTSIDE, alpha=0.3, linewidth=0, label="outside the support, 5 % to 95 %"
+        x, low, high, color=GREY, alpha=0.3, linewidth=0, label="outside the support, 5 % to 95 %"
     )
-    axes.plot(x, mean, color=OUTSIDE, linewidth=1, linestyle="--", marker="." if len(x) == 1 else None)
+    axes.plot(x, mean, color=GREY, linewidth=1, linestyle="--", marker="." if len(x) == 1 else None)
     return rows_of(panel, "outside the support", x, mean, low, high)
 
 
-def shade(axes: Axes, transition: Transition | None, batch: int = 1) -> list[Row]:
-    """The window of the transition as a shade, its crossings as lines."""
+def shade(axes: Axes, transition: Transition | None, batch: int = 1, *, panel: str = "transition") -> Drawn:
+    """The window of the transition as a shade, its crossings as lines over the whole height: no places."""
+    drawn = Drawn()
     if transition is None or transition.start is None:
-        return []
+        return drawn
     crossings = transition.crossings
     if transition.end is not None:
         text = f"teacher's transition, {100 * crossings[0].level:g} % to {100 * crossings[-1].level:g} %"
@@ -274,9 +253,9 @@ def shade(axes: Axes, transition: Transition | None, batch: int = 1) -> list[Row
         )
     for crossing in crossings:
         axes.axvline(crossing.step * batch, color="#b5a900", linewidth=0.7, linestyle=":", zorder=0)
-    return [
+    rows = [
         Row(
-            "transition",
+            panel,
             f"crossing of {c.level:g}",
             c.step * batch,
             c.level,
@@ -285,6 +264,8 @@ def shade(axes: Axes, transition: Transition | None, batch: int = 1) -> list[Row
         )
         for c in crossings
     ]
+    drawn.add(rows, [None] * len(rows))
+    return drawn
 
 
 def finish(axes: Axes, xlabel: str, *, empty: bool, samples: bool = True) -> None:
@@ -297,8 +278,3 @@ def finish(axes: Axes, xlabel: str, *, empty: bool, samples: bool = True) -> Non
         axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0, frameon=False)
     if empty:
         say_empty(axes)
-
-
-def say_empty(axes: Axes) -> None:
-    """Remark that there is no data."""
-    axes.text(0.5, 0.5, "no data", transform=axes.transAxes, ha="center", va="center", color=OUTSIDE)

@@ -9,11 +9,13 @@ values are those of its students; where it has several, those of its seeds, each
 import math
 import statistics
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 from sim.cell import canonical_json
-from sim.online.cell import StudentCell, teacher_setting, without
-from sim.online.figures import Drawing, choice_figure, temperature_figure, width_samples_figure
+from sim.figures.base import Drawing, limited
+from sim.online.cell import OnlineCell, StudentCell, TeacherCell, teacher_setting, without
+from sim.online.figures import choice_figure, correlation_figure, temperature_figure, width_samples_figure
 from sim.online.marks import Series
 from sim.online.report import Report
 from sim.online.summary import OnlineSummary, OnlineSummaryOfCell
@@ -31,68 +33,91 @@ ORIGIN_LEVEL: Final = 0.75
 _ORIGIN: Final = f"teacher's {100 * ORIGIN_LEVEL:g} % crossing"
 
 Group = list[OnlineSummaryOfCell]
+T = TypeVar("T", int, float)
 
 
 def drawings(kind: str, summary: OnlineSummary, report: Report | None = None) -> list[Drawing]:
     """The figures of a kind, one for each setting that has what they show; none where no setting has.
 
     Args:
-        kind: `choice`, `temperature` or `widths`.
+        kind: `choice`, `temperature`, `widths` or `correlations`.
         summary: of a store.
-        report: for `choice`: its teacher's students only, with its correlations.
+        report: for `choice`: its teacher's students only, with its correlations; for `correlations`: what is drawn, if
+            its teacher taught one of the cells or is one.
     """
     students = [s for s in summary.cells if isinstance(s.cell, StudentCell) and s.records]
     match kind:
         case "choice":
-            return _choices(summary, students, report)
+            return limited(_choices(summary, students, report))
         case "temperature":
-            return _temperatures(students)
+            return limited(_temperatures(students))
+        case "widths":
+            return limited(_widths(students))
         case _:
-            return _widths(students)
+            own = report is not None and any(_taught_by(report.cell, s.cell) for s in summary.cells)
+            return [correlation_drawing(report)] if own and report is not None else []
 
 
-def _choices(summary: OnlineSummary, students: Group, report: Report | None) -> list[Drawing]:
+def correlation_drawing(report: Report) -> Drawing:
+    """The correlations of a probed teacher."""
+    return correlation_figure(
+        report.probes,
+        title=report.cell.label(),
+        reading=report.reading,
+        transition=report.transition,
+        peak=report.peak,
+        batch=report.cell.teacher.batch,
+    )
+
+
+def _taught_by(teacher: TeacherCell, cell: OnlineCell) -> bool:
+    return cell.teacher is not None and (cell.seed, teacher_setting(cell)) == (
+        teacher.seed,
+        teacher_setting(teacher),
+    )
+
+
+def _choices(summary: OnlineSummary, students: Group, report: Report | None) -> list[Callable[[], Drawing]]:
     chosen = [s for s in students if isinstance(_student(s).student.supervision, Single | TwoShot)]
-    drawn = []
+    drawn: list[Callable[[], Drawing]] = []
     for group in _groups(chosen, _apart):
-        cell = _student(group[0])
         if report is not None:
-            if teacher_setting(cell) != teacher_setting(report.cell):
-                continue
             # The probes are of one seed's teacher: students of others stand nowhere under their peak.
-            group = [s for s in group if s.cell.seed == report.cell.seed]
+            group = [s for s in group if _taught_by(report.cell, s.cell)]
             if not group:
                 continue
-        of_seed = "" if report is None else f", seed {report.cell.seed}"
-        teachers = {t.cell.id: t for s in group if (t := summary.teacher_of(s)) is not None and t.good}
-        transition: Transition | None = None if report is None else report.transition
-        if report is None and len(teachers) == 1:
-            (one,) = teachers.values()
-            transition = transition_of(one.good[0])
-        origins = _origins(teachers.values()) if report is None else {}
-        if not _shared(group, origins):
-            origins = {}
-        every = _lines(group, _choice_label, _chosen)
-        lines = every[:MAX_LINES]
-
-        def place(s: OnlineSummaryOfCell, origins: dict[int, int] = origins) -> float:
-            return _chosen(s) - origins.get(s.cell.seed, 0)
-
-        series = [_series(label, line, place, _accuracies, shared=bool(origins)) for label, line in lines]
-        chosen_at = [x for item in series for x in item.x]
-        drawn.append(
-            choice_figure(
-                [*(_teachers(list(teachers.values()), chosen_at, origins) if chosen_at else []), *series],
-                None if report is None else report.probes,
-                title=f"{_title(group)}{of_seed}\n{_middle(group)}{_share(lines, every)}",
-                reading="probability" if report is None else report.reading,
-                transition=transition,
-                peak=None if report is None else report.peak,
-                batch=cell.batch,
-                origin=_ORIGIN if origins else None,
-            )
-        )
+        drawn.append(partial(_choice, summary, group, report))
     return drawn
+
+
+def _choice(summary: OnlineSummary, group: Group, report: Report | None) -> Drawing:
+    of_seed = "" if report is None else f", seed {report.cell.seed}"
+    teachers = {t.cell.id: t for s in group if (t := summary.teacher_of(s)) is not None and t.good}
+    transition: Transition | None = None if report is None else report.transition
+    if report is None and len(teachers) == 1:
+        (one,) = teachers.values()
+        transition = transition_of(one.good[0])
+    origins = _origins(teachers.values()) if report is None else {}
+    if not _shared(group, origins):
+        origins = {}
+    every = _lines(group, _choice_label, _chosen)
+    lines = every[:MAX_LINES]
+
+    def place(s: OnlineSummaryOfCell) -> float:
+        return _chosen(s) - origins.get(s.cell.seed, 0)
+
+    series = [_series(label, line, place, _accuracies, shared=bool(origins)) for label, line in lines]
+    chosen_at = [x for item in series for x in item.x]
+    return choice_figure(
+        [*(_teachers(list(teachers.values()), chosen_at, origins) if chosen_at else []), *series],
+        None if report is None else report.probes,
+        title=f"{_title(group)}{of_seed}\n{_middle(group)}{_share(lines, every)}",
+        reading="probability" if report is None else report.reading,
+        transition=transition,
+        peak=None if report is None else report.peak,
+        batch=_student(group[0]).batch,
+        origin=_ORIGIN if origins else None,
+    )
 
 
 def _origins(teachers: Iterable[OnlineSummaryOfCell]) -> dict[int, int]:
@@ -118,58 +143,69 @@ def _shared(group: Group, origins: dict[int, int]) -> bool:
     return bool(set.intersection(*places.values()))
 
 
-def _temperatures(students: Group) -> list[Drawing]:
+def _temperatures(students: Group) -> list[Callable[[], Drawing]]:
     heated = [s for s in students if isinstance(_student(s).student.supervision, Distilled)]
-    drawn = []
+    drawn: list[Callable[[], Drawing]] = []
     for group in _groups(heated, _apart):
         every = _lines(group, _temperature_label, _temperature)
         every = [line for line in every if len({_temperature(s) for s in line[1]}) > 1]
         if not every:
             continue
-        lines = every[:MAX_LINES]
-        drawn.append(
-            temperature_figure(
-                [_series(label, line, _temperature, _accuracies) for label, line in lines],
-                [_series(label, line, _temperature, _samples) for label, line in lines],
-                float(group[0].cell.horizon),
-                title=f"{_title(group)}\n{_middle(group)}{_share(lines, every)}",
-            )
-        )
+        drawn.append(partial(_temperature_drawing, group, every))
     return drawn
 
 
-def _widths(students: Group) -> list[Drawing]:
-    drawn = []
+def _temperature_drawing(group: Group, every: Sequence[tuple[str, Group]]) -> Drawing:
+    lines = every[:MAX_LINES]
+    return temperature_figure(
+        [_series(label, line, _temperature, _accuracies) for label, line in lines],
+        [_series(label, line, _temperature, _samples) for label, line in lines],
+        float(group[0].cell.horizon),
+        title=f"{_title(group)}\n{_middle(group)}{_share(lines, every)}",
+    )
+
+
+def _widths(students: Group) -> list[Callable[[], Drawing]]:
+    drawn: list[Callable[[], Drawing]] = []
     taught = [s for s in students if s.cell.teacher is not None]
     for group in _groups(
         taught, lambda cell: [teacher_setting(cell, "width"), without(cell.student.spec(), "width")]
     ):
-        at: dict[tuple[int, int], Group] = {}
-        for s in group:
-            cell = _student(s)
-            assert cell.teacher is not None
-            at.setdefault((cell.teacher.width, cell.student.width), []).append(s)
-        if len(at) < 2:
-            continue
-        teachers, widths = (sorted({pair[i] for pair in at}) for i in (0, 1))
-
-        def grid(
-            value: Callable[[OnlineSummaryOfCell], dict[int, float]],
-            at: dict[tuple[int, int], Group] = at,
-            teachers: list[int] = teachers,
-            widths: list[int] = widths,
-        ) -> list[list[list[float]]]:
-            return [[list(_values(at.get((t, w), []), value).values()) for w in widths] for t in teachers]
-
-        cell = _student(group[0])
-        assert cell.teacher is not None
-        title = (
-            f"n={cell.n} k={cell.k}, {cell.student.supervision.label()}, rate={cell.student.rate.label()}, "
-        )
-        title += f"teacher rate={cell.teacher.rate.label()}, {count_text(cell.horizon)} samples"
-        title += f"\n{_middle(group, 'range')}"
-        drawn.append(width_samples_figure(widths, teachers, grid(_samples), grid(_accuracies), title=title))
+        if len({_both_widths(s) for s in group}) > 1:
+            drawn.append(partial(_width_drawing, group))
     return drawn
+
+
+def _both_widths(summary: OnlineSummaryOfCell) -> tuple[int, int]:
+    """Of teacher and student."""
+    cell = _student(summary)
+    assert cell.teacher is not None
+    return cell.teacher.width, cell.student.width
+
+
+def _width_drawing(group: Group) -> Drawing:
+    teachers, widths = (sorted({_both_widths(s)[i] for s in group}) for i in (0, 1))
+    cell = _student(group[0])
+    assert cell.teacher is not None
+    title = f"n={cell.n} k={cell.k}, {cell.student.supervision.label()}, rate={cell.student.rate.label()}, "
+    title += f"teacher rate={cell.teacher.rate.label()}, {count_text(cell.horizon)} samples"
+    title += f"\n{_middle(group, 'range')}"
+    samples, accuracies = (_table(group, teachers, widths, _both_widths, v) for v in (_samples, _accuracies))
+    return width_samples_figure(widths, teachers, samples, accuracies, title=title)
+
+
+def _table(
+    group: Group,
+    rows: Sequence[T],
+    widths: Sequence[int],
+    place: Callable[[OnlineSummaryOfCell], tuple[T, int]],
+    value: Callable[[OnlineSummaryOfCell], dict[int, float]],
+) -> list[list[list[float]]]:
+    """Values by row, student width and replicate or seed, for a heat map."""
+    at: dict[tuple[T, int], Group] = {}
+    for s in group:
+        at.setdefault(place(s), []).append(s)
+    return [[list(_values(at.get((row, w), []), value).values()) for w in widths] for row in rows]
 
 
 # Settings

@@ -16,11 +16,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache, cached_property
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 from rich.console import Console
 
 from sim.online.cell import OnlineCell, StudentCell, TeacherCell, online_cell, setting
+from sim.online.report import Report
 from sim.online.window import transition_of
 from sim.protocol.base import Summary
 from sim.store import Store, StoredCell
@@ -175,6 +176,7 @@ class Pooled:
 class OnlineSummary(Summary):
     """All online cells of a store or a run."""
 
+    kinds: ClassVar[tuple[str, ...]] = ("accuracy", "choice", "temperature", "widths", "correlations")
     cells: tuple[OnlineSummaryOfCell, ...]
 
     @property
@@ -231,11 +233,16 @@ class OnlineSummary(Summary):
         for cell in self.cells:
             yield from explain_cell(cell)
 
-    def figure(self) -> Any:
-        """Accuracy against samples, of teachers and students."""
-        from sim.online.curves import grid_figure
+    def drawings(self, kind: str, report: Report | None = None) -> list[Any]:
+        """Accuracy against samples, of teachers and students; and what `sim.online.plots` draws."""
+        self.refuse_kind(kind)
+        if kind == self.kinds[0]:
+            from sim.online.curves import accuracy_drawing
 
-        return grid_figure(self)
+            return [accuracy_drawing(self)]
+        from sim.online.plots import drawings
+
+        return drawings(kind, self, report)
 
 
 def summarise(

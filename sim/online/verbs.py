@@ -1,4 +1,4 @@
-"""The verbs of the online protocol: probe a teacher, and draw the figures that only its cells have."""
+"""The verb of the online protocol: probe a teacher."""
 
 import json
 import re
@@ -14,15 +14,13 @@ from sim.files import refuse_figure, refuse_outputs, refuse_unwritable, write_wh
 from sim.numbers import duration
 from sim.online.cell import StudentCell, TeacherCell, check_device
 from sim.online.cost import logit_seconds, teacher_seconds
-from sim.online.report import Report, read_report
-from sim.online.summary import OnlineSummary
+from sim.online.report import Report
 from sim.online.window import Window, transition_of, window_of
 from sim.parity import Status
 from sim.probe import READINGS, ProbeSpec
 from sim.probes import probe as measure
 from sim.progress import display_for
 from sim.protocol.online import Online, artifacts_in
-from sim.protocol.registry import protocol_named
 from sim.ranges import parse_count
 from sim.store import Store
 from sim.teacher import Trajectory
@@ -30,19 +28,15 @@ from sim.verbs.common import (
     EXIT_CONSISTENT,
     artifacts_of,
     console,
+    default_data,
     figure_paths,
     note,
-    of_one_protocol,
+    refuse_foreign_data,
+    with_data,
 )
 
 FEW = 20
 """Fewer checkpoints than this show a transition coarsely."""
-
-MAX_FIGURES = 12
-"""No more are drawn of a kind."""
-
-KINDS = ("accuracy", "choice", "temperature", "widths")
-"""Kinds of figures; the first is that of every protocol."""
 
 _POWER = re.compile(r"2\^([0-9]{1,2})")
 
@@ -114,7 +108,10 @@ def probe(
     for path in figures:
         refuse_figure(path)
     kept = {out: "the store"} | dict.fromkeys(figure_paths(out), "the store's figure")
-    refuse_outputs([*([] if to is None else [to]), *_with_data(figures)], kept)
+    kept |= {default_data(out): "the data of the store's figure"}
+    refuse_outputs([*([] if to is None else [to]), *with_data(figures)], kept)
+    for path in figures[:1]:
+        refuse_foreign_data(path.with_suffix(".csv"))
     if not quiet and window.every == cell.teacher.segment and len(window.steps) < FEW:
         note(
             f"the window has {len(window.steps)} checkpoints only, every {window.every} steps, those of one call of "
@@ -152,7 +149,10 @@ def probe(
     if to is not None:
         write_whole(to, json.dumps(values, indent=1, allow_nan=False) + "\n")
     if figures:
-        _draw_correlations(report, figures)
+        from sim.figures.base import save_drawing
+        from sim.online.plots import correlation_drawing  # matplotlib is slow to import
+
+        save_drawing(correlation_drawing(report), *figures)
     if as_json:
         print(json.dumps(values, indent=2, allow_nan=False))
     else:
@@ -161,69 +161,6 @@ def probe(
         for path in [*([to] if to is not None else []), *figures]:
             note(f"written: {path}")
     return EXIT_CONSISTENT
-
-
-def plot(out: Path, figure: Path | None, name: str | None, kind: str, probes: Path | None) -> int:
-    """Draw the figures of a kind: one for each setting that the store has; prints their files.
-
-    Args:
-        out: the store.
-        figure: PNG or SVG file; several figures are numbered. None for PNG and SVG beside the store.
-        name: a protocol, which must be this one; or None.
-        kind: `choice`, `temperature` or `widths`.
-        probes: file of the verb probe, for `choice`: only its teacher's figure is drawn, with the correlations.
-    """
-    if name not in (None, Online.name):
-        raise SimError(f"--kind {kind} has no figure under protocol {name}: it is for protocol {Online.name}")
-    paths = [figure] if figure is not None else figure_paths(out.with_suffix(f".{kind}.png"))
-    for path in paths:
-        refuse_figure(path)
-    report = None if probes is None else read_report(probes)
-    kept = {out: "the store"} | ({} if probes is None else {probes: "the probes"})
-    with Store(out, write=False) as store:
-        _, cells = of_one_protocol(store, Online.name)
-        # How many figures there are, and so their names, is not known yet.
-        every = [_numbered(paths, number) for number in range(MAX_FIGURES + 1)]
-        refuse_outputs([path for some in every for path in _with_data(some)], kept)
-        summary = protocol_named(Online.name).summarise(store, cells, None)
-    assert isinstance(summary, OnlineSummary)
-    from sim.online.figures import save_drawing
-    from sim.online.plots import drawings  # matplotlib is slow to import
-
-    drawn = drawings(kind, summary, report)
-    if not drawn and report is not None:
-        raise SimError(
-            f"store {out} has no students of single:STEP or two-shot:I:T by the teacher of probes {probes}, "
-            f"{report.cell.label()}: give probes of one of its teachers, or none"
-        )
-    if not drawn:
-        raise SimError(f"store {out} has no cells for kind {kind!r}: {_needs(kind)}")
-    if len(drawn) > MAX_FIGURES:
-        note(f"{MAX_FIGURES} of {len(drawn)} figures are drawn")
-    for number, drawing in enumerate(drawn[:MAX_FIGURES], 1):
-        numbered = _numbered(paths, number if len(drawn) > 1 else 0)
-        save_drawing(drawing, *numbered)
-        for path in numbered:
-            print(path)
-    return EXIT_CONSISTENT
-
-
-def _numbered(paths: list[Path], number: int) -> list[Path]:
-    """The files of the figure of that number; 0: the only one."""
-    return [path.with_stem(f"{path.stem}-{number}") for path in paths] if number else paths
-
-
-def _with_data(figures: list[Path]) -> list[Path]:
-    """The files of a figure, and that of its data."""
-    return [*figures, *(path.with_suffix(".csv") for path in figures[:1])]
-
-
-def _needs(kind: str) -> str:
-    return {
-        "choice": "run students of schedules single:STEP or two-shot:I:T first",
-        "temperature": "run students at two temperatures or more first, such as --temperature 0,0.5,1",
-        "widths": "run students of two widths or teacher widths or more first",
-    }[kind]
 
 
 def _teacher(out: Path, prefix: str) -> tuple[TeacherCell, dict[str, Any]]:
@@ -272,17 +209,3 @@ def _trained(out: Path, cell: TeacherCell, window: Window, threads: int, *, quie
             f"cell {cell.id[:12]} diverged at step {outcome.step} when trained again: give an --until before that step"
         )
     return trajectory
-
-
-def _draw_correlations(report: Report, paths: list[Path]) -> None:
-    from sim.online.figures import correlation_figure, save_drawing  # matplotlib is slow to import
-
-    drawing = correlation_figure(
-        report.probes,
-        title=report.cell.label(),
-        reading=report.reading,
-        transition=report.transition,
-        peak=report.peak,
-        batch=report.cell.teacher.batch,
-    )
-    save_drawing(drawing, *paths)

@@ -14,6 +14,8 @@ from typing import Any, ClassVar, final
 from rich.console import Console
 
 from sim.cell import Cell
+from sim.errors import SimError
+from sim.online.report import Report
 from sim.store import Store, StoredCell
 
 Progress = Callable[[float], None]
@@ -112,7 +114,13 @@ class Options(ABC):
 
 
 class Summary(ABC):
-    """What a store says about cells of one protocol."""
+    """What a store says about cells of one protocol.
+
+    Attributes:
+        kinds: of its figures; the first is that which a run draws.
+    """
+
+    kinds: ClassVar[tuple[str, ...]]
 
     @property
     @abstractmethod
@@ -132,8 +140,29 @@ class Summary(ABC):
         """All that there is to say about the cells, in lines; used for one cell."""
 
     @abstractmethod
+    def drawings(self, kind: str, report: Report | None = None) -> list[Any]:
+        """The figures of a kind, at most 12, whose titles say how many are left out.
+
+        Args:
+            kind: one of `kinds`; those of the first are there even if there is nothing to draw.
+            report: probes of a teacher, for kinds that show them.
+
+        Returns:
+            Drawings (`sim.figures.base.Drawing`; matplotlib is imported when it is needed); none where no cell has
+            what the kind shows.
+
+        Raises:
+            SimError: there is no such kind.
+        """
+
     def figure(self) -> Any:
-        """The figure, of matplotlib, which is imported when it is needed."""
+        """The figure that a run draws: the first of the first kind."""
+        return self.drawings(self.kinds[0])[0]
+
+    def refuse_kind(self, kind: str) -> None:
+        """Raise SimError for a kind that there is not."""
+        if kind not in self.kinds:
+            raise SimError(f"kind {kind!r} is not one of this protocol: use {' or '.join(self.kinds)}")
 
 
 class Protocol(ABC):

@@ -20,11 +20,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 from rich.console import Console
 
+from sim.online.report import Report
 from sim.protocol.base import Json
 from sim.store import Store, StoredCell
 from sim.summary import (
@@ -257,6 +258,7 @@ class TwoStageSummary:
 class TwoStageGrid(JudgedSummary):
     """All cells of a store or a run."""
 
+    kinds: ClassVar[tuple[str, ...]] = ("totals",)
     cells: tuple[TwoStageSummary, ...]
 
     @property
@@ -288,11 +290,12 @@ class TwoStageGrid(JudgedSummary):
         for cell in self.cells:
             yield from explain_cell(cell)
 
-    def figure(self) -> Any:
-        """Totals against n."""
-        from sim.two_stage.figures import totals_figure
+    def drawings(self, kind: str, report: Report | None = None) -> list[Any]:
+        """Totals against n; the report is not read."""
+        self.refuse_kind(kind)
+        from sim.two_stage.figures import totals_drawing
 
-        return totals_figure(self)
+        return [totals_drawing(self)]
 
 
 def summarise(

@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -71,8 +72,40 @@ def figure_paths(out: Path) -> list[Path]:
     return [figure, figure.with_suffix(".svg")]
 
 
-def draw(summary: Summary, path: Path) -> None:
-    """Draw the figure into a PNG or SVG file."""
-    from sim.figures import save
+def with_data(figures: Sequence[Path], data: Path | None = None) -> list[Path]:
+    """The files of a figure, and that of its data: beside the first, unless another is given."""
+    own = [figures[0].with_suffix(".csv") if data is None else data] if figures else []
+    return [*figures, *own]
 
-    save(summary.figure(), path)
+
+def default_data(store: Path) -> Path:
+    """Where the data of a store's figure go: beside it, but not where a table exported from the store may be."""
+    return store.with_suffix(".figure.csv")
+
+
+def refuse_foreign_data(path: Path) -> None:
+    """Raise SimError for a file that is there and is neither empty nor a figure's data: it is not overwritten."""
+    if not path.is_file():
+        return
+    from sim.figures.base import HEADER  # matplotlib is slow to import
+
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(HEADER))
+    except OSError as error:
+        raise SimError(f"{path} cannot be read: {error.strerror or error}") from error
+    if start not in (b"", HEADER.encode()):
+        raise SimError(
+            f"{path} would be overwritten by a figure's data, and is none: move it, or give another name"
+        )
+
+
+def draw(summary: Summary, figures: Sequence[Path], data: Path | None = None) -> None:
+    """Draw the figure into PNG or SVG files, and write its data into a CSV file if one is given."""
+    from sim.figures.base import save, save_data  # matplotlib is slow to import
+
+    drawing = summary.figure()
+    for path in figures:
+        save(drawing.figure, path)
+    if data is not None:
+        save_data(drawing, data)

@@ -1,17 +1,15 @@
-"""The verbs that read a store: status, explain, replay, plot."""
+"""The verbs that read a store: status, explain, replay."""
 
 import json
 from pathlib import Path
 
 from sim.errors import SimError
 from sim.execution.threads import check_threads
-from sim.files import refuse_figure, refuse_outputs
 from sim.numbers import duration, si
 from sim.protocol.base import Means, Part
 from sim.protocol.registry import protocol_of
 from sim.store import Store
-from sim.verbs import common
-from sim.verbs.common import EXIT_CONSISTENT, EXIT_CONTRADICTED, figure_paths, note, of_one_protocol
+from sim.verbs.common import EXIT_CONSISTENT, EXIT_CONTRADICTED, note
 
 LONG_SECONDS = 20.0
 
@@ -78,21 +76,4 @@ def replay(out: Path, prefix: str, replicate: int, threads: int) -> int:
         note(f"replicate {replicate} differs from the stored record {json.dumps(stored, sort_keys=True)}")
         return EXIT_CONTRADICTED
     note(f"replicate {replicate} equals the stored record")
-    return EXIT_CONSISTENT
-
-
-def plot(out: Path, figure: Path | None, name: str | None) -> int:
-    """Draw the figure of a store."""
-    paths = [figure] if figure is not None else figure_paths(out)
-    for path in paths:
-        refuse_figure(path)
-    with Store(out, write=False) as store:
-        protocol, cells = of_one_protocol(store, name)
-        if protocol is None:
-            raise SimError(f"store {out} has no cells: run a grid first")
-        refuse_outputs(paths, {out: "the store"})
-        summary = protocol.summarise(store, cells, None)
-    for path in paths:
-        common.draw(summary, path)
-        print(path)
     return EXIT_CONSISTENT

@@ -14,7 +14,14 @@ from sim.protocol.registry import protocol_of
 from sim.store import Store
 from sim.units import Queue, missing_parts
 from sim.verbs import common
-from sim.verbs.common import EXIT_INCOMPLETE, artifacts_of, figure_paths, note
+from sim.verbs.common import (
+    EXIT_INCOMPLETE,
+    artifacts_of,
+    default_data,
+    figure_paths,
+    note,
+    refuse_foreign_data,
+)
 
 
 def run(options: Options, out: Path, crew: Crew, *, as_json: bool, quiet: bool) -> int:
@@ -27,6 +34,7 @@ def run(options: Options, out: Path, crew: Crew, *, as_json: bool, quiet: bool) 
             f"store {out} would be overwritten by its figure: give a path that does not end in {out.suffix}"
         )
     _refuse_unusable(out)
+    refuse_foreign_data(default_data(out))
     crew.count()  # an address where no scheduler answers is refused before any work
     if not quiet:
         note("planning the grid")
@@ -44,11 +52,14 @@ def run(options: Options, out: Path, crew: Crew, *, as_json: bool, quiet: bool) 
         cells = [stored for stored in store.cells() if stored.cell.id in counts]
         summary = protocol_of(wanted[0].cell).summarise(store, cells, counts)
     common.print_summary(summary, as_json=as_json)
-    for path in figure_paths(out):
-        if parts or not path.exists():
-            common.draw(summary, path)
-            if not quiet:
+    data = default_data(out)
+    lacking = [path for path in figure_paths(out) if parts or not path.exists()]
+    if lacking or not data.exists():
+        common.draw(summary, lacking, data)
+        if not quiet:
+            for path in lacking:
                 note(f"figure: {path}")
+            note(f"its data: {data}")
     for failure in outcome.failures:
         note(f"error: {failure}")
     if outcome.failures:

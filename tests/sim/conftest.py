@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from sim.cell import Cell
 from sim.grid import main
 from sim.online.cell import TeacherCell
 from sim.plan import theory_of
+from sim.protocol.base import Summary
 from sim.store import Store
 from sim.student_record import Payload
 from sim.teacher import Trajectory
@@ -111,8 +112,14 @@ def run_grid(out: Path, *arguments: object, grid: tuple[str, ...] = TINY, figure
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sim.plan.theory_of", _theory_of)
         if not figures:
-            patch.setattr("sim.verbs.common.draw", lambda summary, path: path.touch())
+            patch.setattr("sim.verbs.common.draw", touch)
         return call("run", *grid, "--workers", 1, "--quiet", "--out", out, *arguments)
+
+
+def touch(summary: Summary, figures: Sequence[Path], data: Path | None = None) -> None:
+    """In place of drawing: empty files."""
+    for path in (*figures, *([] if data is None else [data])):
+        path.touch()
 
 
 def table(out: Path) -> str:

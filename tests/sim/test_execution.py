@@ -24,7 +24,7 @@ from sim.protocol.first_step import FirstStep
 from sim.protocol.registry import protocol_of
 from sim.schedule import Progressive
 from sim.units import Records, Unit
-from tests.sim.conftest import TINY, _theory_of, call, cells, run_grid, table
+from tests.sim.conftest import TINY, _theory_of, call, cells, run_grid, table, touch
 from tests.sim.executors import a_cell, half_an_answer, plant, runs
 
 TWO = min(2, worker_count(None))
@@ -245,7 +245,7 @@ def test_a_worker_that_is_to_be_avoided_is_taken_only_if_there_can_be_no_other(w
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without figures, and with theory that was computed before."""
     monkeypatch.setattr("sim.plan.theory_of", _theory_of)
-    monkeypatch.setattr("sim.verbs.common.draw", lambda summary, path: path.touch())
+    monkeypatch.setattr("sim.verbs.common.draw", touch)
 
 
 @pytest.mark.usefixtures("quick")

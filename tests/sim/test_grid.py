@@ -405,7 +405,7 @@ def test_quiet_says_nothing_and_otherwise_progress_is_on_stderr(tmp_path: Path) 
     quiet = run_grid(tmp_path / "q.sqlite", "--replicates", 2)
     assert quiet.err == ""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sim.verbs.common.draw", lambda summary, path: None)
+        patch.setattr("sim.verbs.common.draw", lambda summary, figures, data: None)
         loud = call("run", *TINY, "--replicates", 2, "--workers", 1, "--out", tmp_path / "l.sqlite")
     assert loud.out == quiet.out
     assert "6/6 cells" in loud.err

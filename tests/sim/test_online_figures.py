@@ -17,7 +17,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from sim.errors import SimError
-from sim.figures import COLOURS, plain_text
+from sim.figures import COLOURS, Row, plain_text, save_drawing
 from sim.online.draw import (
     draw_accuracy,
     draw_choice,
@@ -28,12 +28,11 @@ from sim.online.draw import (
 from sim.online.figures import (
     choice_figure,
     correlation_figure,
-    save_drawing,
     temperature_figure,
     width_samples_figure,
 )
 from sim.online.heat import draw_width_samples
-from sim.online.marks import Row, Series
+from sim.online.marks import Series
 from sim.online.summary import Median
 from sim.probe import READINGS, ProbeSpec
 from sim.probes import Group, Point, Probes, Reading

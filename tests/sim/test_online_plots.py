@@ -201,10 +201,11 @@ def test_over_probes_stand_the_students_of_their_teacher_only(seeds: Path) -> No
         (["--kind", "choice"], "has no cells for kind 'choice': run students of schedules single:STEP"),
         (["--kind", "temperature"], "has no cells for kind 'temperature': run students at two temperatures"),
         (["--kind", "widths"], "has no cells for kind 'widths': run students of two widths"),
-        (["--kind", "pie"], "invalid choice: 'pie'"),
-        (["--kind", "choice", "--protocol", "first-step"], "has no figure under protocol first-step"),
+        (["--kind", "pie"], "kind 'pie' is none of protocol online: use one of accuracy, choice, "),
+        (["--kind", "choice", "--protocol", "first-step"], "has no cells of protocol 'first-step'"),
         (["--kind", "widths", "--probes", "p.json"], "--probes p.json has no effect with kind widths"),
-        (["--probes", "p.json"], "--probes p.json has no effect with kind accuracy"),
+        (["--probes", "p.json"], "--probes p.json has no effect with the default kind: it is for"),
+        (["--kind", "samples"], "kind 'samples' is none of protocol online: use one of accuracy, choice, "),
         (["--kind", "choice", "--probes", "p.json"], "probes p.json cannot be read: No such file"),
         (["--kind", "choice", "--figure", "f.pdf"], "figure f.pdf is not allowed"),
     ],
@@ -216,8 +217,9 @@ def test_plot_refuses(online: Path, arguments: list[str], sentence: str) -> None
 
 
 def test_plot_refuses_a_store_of_the_other_protocol_and_unwritable_figures(tiny: Path, learned: Path) -> None:
-    for kind in ("choice", "temperature", "widths"):
-        assert "has no cells of protocol 'online'" in call("plot", "--kind", kind, "--out", tiny).refusal
+    for kind in ("choice", "temperature", "widths", "accuracy", "pie"):
+        refusal = call("plot", "--kind", kind, "--out", tiny).refusal
+        assert f"kind {kind!r} is none of protocol first-step: use one of samples" in refusal
     figure = learned.parent / "nowhere" / "f.png"
     refusal = call("plot", "--kind", "choice", "--figure", figure, "--out", learned).refusal
     assert "cannot be written: No such directory" in refusal

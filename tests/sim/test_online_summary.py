@@ -167,7 +167,7 @@ def test_students_of_a_longer_teacher_are_no_other_seed() -> None:
     )
     assert summary.pooled == ()
     assert "all 2" not in printed(summary)
-    titles = [axes.get_title(loc="left") for axes in summary.figure().axes]
+    titles = [axes.get_title(loc="left") for axes in summary.figure().figure.axes]
     assert titles == [f"n = 9, k = 2, {TAUGHT_BY.series}, {steps} steps" for steps in (1600, 800)]
     of_longer = [summary.teacher_of(cell) for cell in summary.cells]
     assert of_longer == [None, summary.cells[2], None]
@@ -275,7 +275,7 @@ def test_degenerate_summaries_are_printed_and_drawn(kind: str) -> None:
     printed(summary)
     json.dumps(summary.json(), allow_nan=False)
     list(summary.explain())
-    assert summary.figure().axes
+    assert summary.figure().figure.axes
 
 
 def test_every_row_of_the_table_has_every_column() -> None:

@@ -30,7 +30,7 @@ from sim.verbs import common
 from sim.grid import main
 
 units.UNIT_SECONDS = units.LEAST_SECONDS = 0.05  # small units: many moments between two transactions
-common.draw = lambda summary, path: path.touch()
+common.draw = lambda summary, figures, data: [p.touch() for p in (*figures, data)]
 # Theory is computed once, before any child is forked.
 theory = functools.cache(sim.plan.theory_of)
 sim.plan.theory_of = lambda cell, delta, replicates: theory(cell, delta, 0)

@@ -103,7 +103,7 @@ def test_few_students_decide_little_and_none_nothing() -> None:
     assert TwoStageGrid((none,)).exit_code == 3
     assert list(TwoStageGrid((none,)).explain())
     assert TwoStageGrid((none,)).json()["cells"][0]["first"] is None
-    assert TwoStageGrid((none,)).figure().axes
+    assert TwoStageGrid((none,)).figure().figure.axes
 
 
 def biased(losses: list[float], bounds: list[Any] | None, delta: float = DELTA) -> TwoStageSummary:
