@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -22,6 +22,35 @@ if __name__ == "__main__":
         print(cluster.scheduler_address, flush=True)
         sys.stdin.read()
 """
+
+
+PLANT = """
+import sys
+from importlib.machinery import PathFinder
+
+FOLDER = {folder!r}
+
+
+class Planted:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name.partition(".")[0] not in ("kernels", "sim", "theory"):
+            return None
+        if FOLDER is None:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+        return PathFinder.find_spec(name, [FOLDER] if path is None else path)
+
+
+sys.meta_path.insert(0, Planted)
+"""
+"""Makes a process find this project's packages in a folder, or nowhere, however they are installed: the import hook of
+an editable installation comes before PYTHONPATH."""
+
+
+def plant(script: Path, folder: Path | None) -> Path:
+    """A script for workers to load first, so that their packages are those of a folder, or none."""
+    script.write_text(PLANT.format(folder=None if folder is None else str(folder)))
+    return script
 
 
 def free_port() -> int:
@@ -61,19 +90,19 @@ class Processes:
         folder: for logs and the workers' files.
         workers: how many.
         threads: of each worker.
-        environment: of workers, beside this one's.
+        preload: a script that workers load first.
     """
 
-    def __init__(
-        self, folder: Path, workers: int, threads: int = 1, environment: Mapping[str, str] | None = None
-    ) -> None:
-        self.folder, self.threads = folder, threads
+    def __init__(self, folder: Path, workers: int, threads: int = 1, preload: Path | None = None) -> None:
+        self.folder, self.threads, self.preload = folder, threads, preload
         self.port = free_port()
         self.address = f"tcp://127.0.0.1:{self.port}"
-        self._environment = os.environ | {"PYTHONPATH": os.getcwd()} | dict(environment or {})
+        self._environment = os.environ | {"PYTHONPATH": os.getcwd()}
         self._log: IO[str] = (folder / "cluster.log").open("a")
         self.scheduler = self._start("scheduler", "--host", "127.0.0.1", "--port", str(self.port))
-        self.workers = [self._worker() for _ in range(workers)]
+        self.workers: list[subprocess.Popen[bytes]] = []
+        for _ in range(workers):
+            self.add_worker()
 
     def __enter__(self) -> "Processes":
         return self
@@ -91,6 +120,10 @@ class Processes:
             self.scheduler = self._start("scheduler", "--host", "127.0.0.1", "--port", str(self.port))
         self.workers = [self._worker() if w.poll() is not None else w for w in self.workers]
 
+    def add_worker(self) -> None:
+        """Start one more."""
+        self.workers.append(self._worker())
+
     def kill_worker(self, number: int) -> None:
         """kill -9 of a worker."""
         os.kill(self.workers[number].pid, signal.SIGKILL)
@@ -107,6 +140,7 @@ class Processes:
             self.address,
             *("--nworkers", "1", "--nthreads", str(self.threads), "--no-nanny"),
             *("--local-directory", str(self.folder / "space")),
+            *(() if self.preload is None else ("--preload", str(self.preload))),
         )
 
     def _start(self, kind: str, *arguments: str) -> "subprocess.Popen[bytes]":

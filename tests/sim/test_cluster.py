@@ -13,6 +13,7 @@ import pytest
 
 pytest.importorskip("distributed")
 
+from kernels import _load
 from sim.errors import SimError
 from sim.execution import cluster as module
 from sim.execution import remote
@@ -24,7 +25,7 @@ from sim.protocol.registry import protocol_of
 from sim.store import Store
 from sim.units import Queue, Unit, missing_parts
 from tests.sim.conftest import ONLINE, TINY, call, cells, run_grid, table, tree
-from tests.sim.dask_processes import Processes, local_cluster, until_ended
+from tests.sim.dask_processes import Processes, local_cluster, plant, until_ended
 from tests.sim.test_processes import GRID, REPLICATES, Launcher, stored, until
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning:distributed")
@@ -89,6 +90,23 @@ def test_a_teacher_is_trained_once_and_its_checkpoints_come_to_the_driver(
     assert more.code == 0
     after = {path: path.stat().st_mtime_ns for path in (tmp_path / "online.artifacts").rglob("step-*")}
     assert before.items() <= after.items()
+
+
+def test_a_damaged_checkpoint_is_called_by_its_path_here(two: Processes, plain: Path, tmp_path: Path) -> None:
+    out = tmp_path / "online.sqlite"
+    shutil.copy(plain / "online.sqlite", out)
+    shutil.copytree(plain / "online.artifacts", tmp_path / "online.artifacts")
+    (teacher,) = (tmp_path / "online.artifacts" / "teacher").iterdir()
+    checkpoint = teacher / "step-00000000000400.safetensors"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-5])
+    more = ("--replicates", 4, "--scheduler", two.address, "--quiet", "--out", out)
+    result = call("run", *ONLINE, *more)
+    assert result.code == 3
+    assert (
+        f" failed: artifact {checkpoint} is damaged, it is truncated: delete it and run again" in result.err
+    )
+    checkpoint.unlink()
+    assert call("run", *ONLINE, *more).code == 0
 
 
 def checkpoints(folder: Path) -> dict[str, bytes]:
@@ -167,27 +185,36 @@ def test_ctrl_c_says_how_to_resume(launcher: Launcher, two: Processes, tmp_path:
     )
 
 
-def test_a_worker_with_other_code_is_refused(tmp_path: Path) -> None:
-    other = tmp_path / "other"
+def a_copy(folder: Path) -> Path:
+    """The packages as they are here, in another folder."""
     for package in ("sim", "kernels", "theory"):
-        shutil.copytree(package, other / package, ignore=shutil.ignore_patterns("__pycache__", "csrc"))
+        shutil.copytree(package, folder / package, ignore=shutil.ignore_patterns("__pycache__", "csrc"))
+    if (core := _load.core()) is not None:
+        shutil.copy(str(core.__file__), folder / "kernels")
+    return folder
+
+
+@pytest.mark.parametrize("more", ["", "# one line more\n"])
+def test_a_worker_with_other_code_is_refused_and_one_with_a_copy_is_not(more: str, tmp_path: Path) -> None:
+    other, out = a_copy(tmp_path / "other"), tmp_path / "s.sqlite"
     with (other / "sim" / "cell.py").open("a") as file:
-        file.write("# one line more\n")
-    with Processes(tmp_path, 1, environment={"PYTHONPATH": str(other)}) as cluster:
+        file.write(more)
+    with Processes(tmp_path, 1, preload=plant(tmp_path / "plant.py", other)) as cluster:
         wait_for_workers(cluster, 1)
-        result = call("run", *TINY, "--quiet", "--scheduler", cluster.address, "--out", tmp_path / "s.sqlite")
+        result = call("run", *TINY, "--quiet", "--scheduler", cluster.address, "--out", out)
+    if not more:
+        assert result.code in (0, 3), result
+        return
     assert result.refusal.startswith(f"no worker of {cluster.address} can be used: ")
     assert "it runs other code (version " in result.refusal
-    assert stored(tmp_path / "s.sqlite") == 0
+    assert stored(out) == 0
 
 
 def test_a_worker_without_the_package_is_refused_beside_one_with_it(tmp_path: Path) -> None:
-    empty = tmp_path / "empty"
-    empty.mkdir()
     said: list[str] = []
     with Processes(tmp_path, 1) as cluster:
-        cluster._environment = {**cluster._environment, "PYTHONPATH": str(empty)}
-        cluster.workers.append(cluster._worker())
+        cluster.preload = plant(tmp_path / "plant.py", None)
+        cluster.add_worker()
         wait_for_workers(cluster, 2)
         with Cluster(cluster.address, tmp_path / "a", None, ignore, said.append) as executor:
             seats(executor, 1)
