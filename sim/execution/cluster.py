@@ -266,6 +266,7 @@ class Cluster(Executor):
         job = remote.Job(
             token=seat.token,
             driver=self._name,
+            artifacts=str(self._folder),
             parts=tuple((part.cell.spec(), part.replicates) for part in unit.parts),
             prepares=unit.prepares,
             threads=seat.threads,

@@ -85,7 +85,7 @@ def drive(queue: Queue, executor: Executor, sink: Sink, on_note: OnNote) -> Outc
                 continue
             queue.took(one.unit, one.seconds)
             queue.finished(one.unit)
-            outcome.finished += 1
+            outcome.finished += bool(one.unit.replicates)
             outcome.unmade -= one.unit.replicates
         for event in events:
             if isinstance(event, Failed):

@@ -65,6 +65,7 @@ class Job:
     Attributes:
         token: of the process that it is for.
         driver: name of the driver, and of its folder.
+        artifacts: path of the driver's own folder, by which errors call its files.
         parts: specification and replicates of each part.
         prepares: as in `Unit`.
         threads: that it has.
@@ -74,6 +75,7 @@ class Job:
 
     token: str
     driver: str
+    artifacts: str
     parts: tuple[tuple[dict[str, Any], tuple[int, ...]], ...]
     prepares: bool
     threads: int
@@ -140,7 +142,7 @@ def work(job: Job) -> Answer:
         try:
             return _run(job, start)
         except SimError as error:
-            return Answer(error=str(error))
+            return Answer(error=str(error).replace(str(_folder(job.driver)), job.artifacts))
         except AbandonedError:
             raise
         except Exception as error:

@@ -132,10 +132,6 @@ class Store:
         """Add records of one cell; see `add_units`."""
         self.add_units([{cell_id: records}])
 
-    def add_unit(self, records: Mapping[str, Mapping[int, Mapping[str, Any]]]) -> None:
-        """Add the records of one unit of work; see `add_units`."""
-        self.add_units([records])
-
     def add_units(self, units: Iterable[Mapping[str, Mapping[int, Mapping[str, Any]]]]) -> None:
         """Add the records of units of work in one transaction.
 

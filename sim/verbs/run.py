@@ -27,7 +27,8 @@ from sim.verbs.common import (
 def run(options: Options, out: Path, crew: Crew, *, as_json: bool, quiet: bool) -> int:
     """Run a grid, or what is missing of it; print the table and draw the figure.
 
-    Units that fail do not keep the others from being run: they are said at the end, and the grid is incomplete.
+    Units that fail do not keep the others from being run: they are said at the end, and the grid is incomplete. Only
+    where no record was made at all is it an error of the whole.
     """
     if out.suffix in FIGURE_SUFFIXES:
         raise SimError(
@@ -63,9 +64,8 @@ def run(options: Options, out: Path, crew: Crew, *, as_json: bool, quiet: bool) 
     for failure in outcome.failures:
         note(f"error: {failure}")
     if outcome.failures:
-        note(
-            f"{outcome.unmade} replicates are missing for this; run the same command again to try them again"
-        )
+        missing = "1 replicate is" if outcome.unmade == 1 else f"{outcome.unmade} replicates are"
+        note(f"{missing} missing for this; run the same command again to try again")
     return EXIT_INCOMPLETE if outcome.failures else summary.exit_code
 
 
@@ -94,7 +94,7 @@ def _work(store: Store, queue: Queue, crew: Crew, artifacts: Path, *, quiet: boo
     """Run what is in the queue and store it.
 
     Raises:
-        SimError: the store cannot be written, there are no workers, or units failed and none was finished.
+        SimError: the store cannot be written, there are no workers, or units failed and no record was made.
     """
     with display_for(quiet=quiet) as display:
         tracker = Tracker(queue.seconds, queue.missing, display)

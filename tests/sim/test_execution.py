@@ -287,7 +287,7 @@ def test_of_a_grid_in_which_workers_die_and_starve_all_else_is_made(
     )
     assert len(errors) == 3
     assert all(error.startswith(start) for error, start in zip(errors, expected, strict=True))
-    assert lines[-1] == "18 replicates are missing for this; run the same command again to try them again"
+    assert lines[-1] == "18 replicates are missing for this; run the same command again to try again"
     assert "Traceback" not in result.err
     # Each was tried again in another process.
     for cell, times in ((dead, 2), (unlucky, 2), (starved, 2), (broken, 1)):

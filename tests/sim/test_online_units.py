@@ -93,7 +93,7 @@ def test_a_teacher_that_fails_keeps_its_students_only(
     failure, missing = result.err.splitlines()
     assert failure.startswith("error: the teacher of ")
     assert failure.endswith(" and 2 more cells failed: the disk is full")
-    assert missing == "7 replicates are missing for this; run the same command again to try them again"
+    assert missing == "7 replicates are missing for this; run the same command again to try again"
     parity = student(online, "cross-entropy")
     assert {cell.id: records(out, cell) for cell in cells(out) if records(out, cell)} == {
         parity.id: records(online, parity)
