@@ -46,11 +46,19 @@ ALPHA_CONTRADICTED = 0.001
 PLATEAU_RESOLUTION = 0.45
 BOOTSTRAP_RESAMPLES = 1000
 
-# At the true samples for success 1/2, each of R students succeeds or fails as a fair coin falls: with probability
-# 2^(1−R) all of them do the same. Then every resample does, too, and the true value is beyond every bootstrap
-# interval, however it is stretched (R = 1: always, and the interval is a point). From 11 students on
-# that is rarer than the error of a contradiction.
-GROWTH_STUDENTS = 1 + math.ceil(math.log2(1 / ALPHA_CONTRADICTED))
+
+def growth_students(alpha: float) -> int:
+    """Students that a slope takes to be contradicted at an error of alpha.
+
+    At the true samples for success 1/2, each of R students succeeds or fails as a fair coin falls: with probability
+    2^(1−R) all of them do the same. Then every resample does, too, and the true value is beyond every bootstrap
+    interval, however it is stretched (R = 1: always, and the interval is a point). From so many students on that is
+    rarer than the error of a contradiction.
+    """
+    return 1 + math.ceil(math.log2(1 / alpha))
+
+
+GROWTH_STUDENTS = growth_students(ALPHA_CONTRADICTED)
 
 
 @final
@@ -185,8 +193,9 @@ class GrowthSummary:
         if predicted is None or slope is None:
             return Judgement(Verdict.UNDECIDED, "No slope was fitted.", 0.0)
         shown = self.fit.bootstrap
-        if self.students < GROWTH_STUDENTS:
-            reason = f"Only {self.students} students at some n: a bootstrap needs {GROWTH_STUDENTS} or more."
+        if self.students < growth_students(alpha):
+            needed = growth_students(alpha)
+            reason = f"Only {self.students} students at some n: a bootstrap needs {needed} or more."
             return Judgement(Verdict.UNDECIDED, reason, shown.alpha)
         if not shown.bounded:
             return Judgement(Verdict.UNDECIDED, "The slope's interval is unbounded.", shown.alpha)
@@ -364,7 +373,11 @@ def stricter(judged: Callable[[float], Judgement], alpha: float) -> Judgement:
     if strict.verdict is Verdict.CONTRADICTED or alpha == ALPHA_CONTRADICTED:
         return strict
     usual = judged(ALPHA_CONTRADICTED)
-    return strict if usual.verdict is Verdict.CONTRADICTED else usual
+    if usual.verdict is not Verdict.CONTRADICTED:
+        return usual
+    return Judgement(
+        Verdict.UNDECIDED, f"{usual.reason} So at an error of {usual.alpha:g} only.", usual.alpha
+    )
 
 
 def judge_rate(failures: int, trials: int, delta: float, alpha: float = ALPHA_CONTRADICTED) -> Judgement:

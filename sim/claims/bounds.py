@@ -51,6 +51,12 @@ class BoundClaim(Claim):
             text, cells = ran(evidence, (id for c in comparisons for id in c.measured.cells))
             yield Case(setting_of(cells), text, comparisons, self.note)
 
+    def to_run(self) -> str:
+        """Why the claim is open; of what no simulation tests, only values can be looked at."""
+        if self.find is found.nothing:
+            return f"{self.without} The command prints its values."
+        return super().to_run()
+
 
 def sources(theorem: Theorem) -> Source:
     """Where a theorem is stated: this package for those proved here, with what they rest on."""

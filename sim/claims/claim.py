@@ -24,6 +24,9 @@ from theory.bounds.references import Standing
 from theory.errors import TheoryError
 from theory.verdict import Judgement, Verdict, combine
 
+REASONS = 3
+"""Comparisons whose reasons an entry gives; each number has its own."""
+
 
 class Reliability(enum.Enum):
     """How a statement, or the number that is reported, came here."""
@@ -118,12 +121,14 @@ class Case:
         ran: what was run, in words.
         comparisons: one at least.
         note: what else the reader has to know.
+        published: whether it is the setting of which the claim was made.
     """
 
     setting: str
     ran: str
     comparisons: tuple[Comparison, ...]
     note: str = ""
+    published: bool = True
 
 
 @final
@@ -199,9 +204,10 @@ class Claim(ABC):
     def cases(self, evidence: Evidence) -> Iterable[Case]:
         """The settings in which the evidence speaks of the claim; the same ones whatever was measured in them."""
 
-    def missing(self, cases: tuple[Case, ...]) -> str | None:
-        """The setting that is still open although there are these cases; None if there is none."""
-        return None if cases else ""
+    @property
+    def home(self) -> str:
+        """The setting of which the claim was made; empty for all."""
+        return ""
 
     @final
     def tests(self, evidence: Evidence) -> int:
@@ -218,8 +224,9 @@ class Claim(ABC):
         """
         cases = tuple(self.cases(evidence))
         rows = [_entry(self, case, alpha) for case in cases]
-        setting = self.missing(cases)
-        return rows if setting is None else [Entry(self, setting, None, "", (), self.to_run(), 0), *rows]
+        if any(case.published for case in cases):
+            return rows
+        return [Entry(self, self.home, None, "", (), self.to_run(), 0), *rows]
 
     def to_run(self) -> str:
         """Why the claim is open."""
@@ -228,9 +235,13 @@ class Claim(ABC):
 
 def _entry(claim: Claim, case: Case, alpha: float) -> Entry:
     measured = tuple(comparison.judged(alpha) for comparison in case.comparisons)
-    overall = combine(
-        Judgement(m.verdict, f"{m.what}: {m.reason}", alpha) for m in measured if m.verdict is not None
-    )
-    reason = " ".join(part for part in (overall.reason, case.note) if part)
+    judged = [m for m in measured if m.verdict is not None]
+    overall = combine(Judgement(m.verdict, m.reason, alpha) for m in judged if m.verdict is not None)
+    deciding = [f"{m.what}: {m.reason}" for m in judged if m.verdict is overall.verdict]
+    if overall.verdict is Verdict.CONSISTENT:
+        deciding = [overall.reason]
+    more = len(deciding) - REASONS
+    parts = [*deciding[:REASONS], f"And {more} more." if more > 0 else "", case.note]
     sides = sum(comparison.sides for comparison in case.comparisons)
+    reason = " ".join(part for part in parts if part)
     return Entry(claim, case.setting, overall.verdict, case.ran, measured, reason, sides)

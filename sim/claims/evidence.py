@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import final
+from typing import TypeVar, final
 
 from sim.errors import SimError
 from sim.online.report import Report
@@ -12,6 +12,8 @@ from sim.protocol.base import Summary
 from sim.summary import CellSummary, GridSummary, GrowthSummary
 from sim.two_stage.comparisons import Comparisons
 from sim.two_stage.summary import TwoStageGrid, TwoStageSummary
+
+Of = TypeVar("Of", CellSummary, TwoStageSummary, OnlineSummaryOfCell, Report)
 
 
 @final
@@ -57,14 +59,28 @@ class Evidence:
                         f"no claims are known about {type(summary).__name__}: give other summaries"
                     )
         return Evidence(
-            tuple({s.cell.id: s for s in reversed(first_step)}.values())[::-1],
-            tuple(growths),
-            tuple({s.cell.id: s for s in reversed(two_stage)}.values())[::-1],
-            tuple({s.cell.id: s for s in reversed(online)}.values())[::-1],
-            tuple({r.cell.id: r for r in reversed(tuple(reports))}.values())[::-1],
+            tuple(first_step), tuple(growths), tuple(two_stage), tuple(online), tuple(reports)
+        ).joined(Evidence())
+
+    def joined(self, other: "Evidence") -> "Evidence":
+        """Both together; of a cell that is there twice the first counts, and of a teacher's probes."""
+        return Evidence(
+            _once((*self.first_step, *other.first_step)),
+            (*self.growths, *other.growths),
+            _once((*self.two_stage, *other.two_stage)),
+            _once((*self.online, *other.online)),
+            _once((*self.reports, *other.reports)),
         )
 
     @cached_property
     def totals(self) -> Comparisons:
         """Growths and ratios of the two-stage totals."""
         return Comparisons(self.two_stage)
+
+
+def _once(values: Iterable[Of]) -> tuple[Of, ...]:
+    """The first of each cell."""
+    found: dict[str, Of] = {}
+    for value in values:
+        found.setdefault(value.cell.id, value)
+    return tuple(found.values())

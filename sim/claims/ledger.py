@@ -5,13 +5,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import final
 
+from sim.claims.asymptotic import ASYMPTOTIC
 from sim.claims.bounds import BOUNDS
 from sim.claims.claim import Claim, Entry
 from sim.claims.evidence import Evidence
+from sim.claims.paper import RESULTS
+from sim.claims.predictions import PREDICTIONS
 from sim.summary import ALPHA_CONTRADICTED
 from theory.verdict import Verdict
 
-CLAIMS: tuple[Claim, ...] = (*BOUNDS,)
+CLAIMS: tuple[Claim, ...] = (*RESULTS, *BOUNDS, *ASYMPTOTIC, *PREDICTIONS)
 
 FAMILY_ERROR = 0.05
 """With at most this probability a ledger calls any true claim CONTRADICTED."""
