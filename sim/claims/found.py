@@ -11,10 +11,11 @@ from functools import lru_cache, partial
 
 from sim.claims.claim import Comparison, Measured
 from sim.claims.evidence import Evidence
-from sim.claims.words import LEVEL, one_sided, reached
+from sim.claims.words import LEVEL, reached
+from sim.levels import ALPHA_SHOWN, judge_bound, judge_rate, one_sided
 from sim.protocol.base import Json
 from sim.schedule import CrossEntropy, OneShot, Progressive
-from sim.summary import ALPHA_SHOWN, judge_bound, judge_rate, number
+from sim.summary import number
 from sim.two_stage.comparisons import ratio_of
 from sim.two_stage.outcomes import found_of
 from sim.two_stage.summary import TwoStageSummary

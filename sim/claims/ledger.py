@@ -11,7 +11,7 @@ from sim.claims.claim import Claim, Entry
 from sim.claims.evidence import Evidence
 from sim.claims.paper import RESULTS
 from sim.claims.predictions import PREDICTIONS
-from sim.summary import ALPHA_CONTRADICTED
+from sim.levels import ALPHA_CONTRADICTED
 from theory.verdict import Verdict
 
 CLAIMS: tuple[Claim, ...] = (*RESULTS, *BOUNDS, *ASYMPTOTIC, *PREDICTIONS)

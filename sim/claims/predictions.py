@@ -1,7 +1,7 @@
 """What is predicted of first steps, beyond the bounds: exponents of their growth in n, and plateaus.
 
 Predictions come from a Gaussian limit with exact means and covariances; they are equalities, so each is a test of two
-sides. The interval of a slope is a bootstrap's, which is right for many students only (`sim.summary`).
+sides. The interval of a slope is a bootstrap's, which is right for many students only (`sim.levels`).
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -11,7 +11,8 @@ from typing import final
 from sim.claims.claim import Case, Claim, Comparison, Measured, Reliability, Source
 from sim.claims.evidence import Evidence
 from sim.claims.words import LEVEL, ran, setting_of
-from sim.summary import ALPHA_SHOWN, GrowthSummary
+from sim.levels import ALPHA_SHOWN
+from sim.summary import GrowthSummary
 from theory.intervals import Interval
 
 

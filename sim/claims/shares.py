@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from sim.claims.claim import Comparison, Measured
-from sim.claims.words import LEVEL, one_sided
+from sim.claims.words import LEVEL
+from sim.levels import ALPHA_SHOWN, one_sided
 from sim.online.summary import Median, OnlineSummaryOfCell
 from sim.student_record import OK
-from sim.summary import ALPHA_SHOWN
 from theory.intervals import Interval, clopper_pearson
 from theory.verdict import Judgement, Kind, judge
 

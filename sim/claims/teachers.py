@@ -28,9 +28,10 @@ from sim.claims.words import counted, listed
 from sim.online.cell import StudentCell, without
 from sim.online.report import Report
 from sim.online.summary import Median, OnlineSummaryOfCell
+from sim.probe import READINGS
 from sim.student_record import OK
 from sim.supervision import CrossEntropy
-from sim.transition import Transition, find_transition
+from sim.transition import Transition, find_peak, find_transition
 
 ABRUPT, QUICK = 1.1, 600_000
 """Of the way from 55 % to 95 %: in the figure it takes 0.3M samples, a thirtieth of those before; three times that
@@ -72,9 +73,8 @@ class TeacherClaim(Claim):
             if any(comparison.judge for comparison in comparisons):
                 label = setting.label if setting.full else f"{setting.label} (not the paper's)"
                 ran = ran_online(setting.teachers.values()) if setting.teachers else ""
-                probed = (
-                    f"probes of {counted(len(setting.reports), 'teacher')}, seeds {listed(setting.reports)}"
-                )
+                many = counted(len(setting.reports), "teacher")
+                probed = f"probes of {many}, seed{'' if len(setting.reports) == 1 else 's'} {listed(setting.reports)}"
                 text = "; ".join(part for part in (ran, probed * bool(setting.reports)) if part)
                 yield Case(label, text, comparisons, self.note, setting.full)
 
@@ -145,8 +145,21 @@ def probed(
             peak = report.peak
             at = "" if peak is None else f", peak at step {peak.step:,} [{peak.low:,}, {peak.high:,}]"
             yield shown(f"{name}, seed {seed}{at}", number(report), (report.cell.id,))
+            if number is peak_value:
+                yield from _readings(seed, report)
 
     return compare
+
+
+def _readings(seed: int, report: Report) -> Iterator[Comparison]:
+    """The peak by the other readings: which one the paper takes is not known."""
+    known = set.intersection(*(set(point.readings) for point in report.probes.points))
+    for reading in READINGS:
+        if reading != report.reading and reading in known:
+            peak = find_peak(report.probes, reading)
+            at = "" if peak is None else f", at step {peak.step:,}"
+            what = f"the same of the reading {reading}, seed {seed}{at}"
+            yield shown(what, None if peak is None else peak.value, (report.cell.id,))
 
 
 def within(report: Report) -> bool | None:

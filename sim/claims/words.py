@@ -1,13 +1,13 @@
 """What was run, and numbers of curves, in the words of the ledger."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from sim.cell import Cell
 from sim.claims.claim import Comparison, Measured
 from sim.claims.evidence import Evidence
-from sim.summary import ALPHA_SHOWN, ALPHA_SUPPORTED, judge_bound
+from sim.levels import ALPHA_SHOWN, judge_bound
 from theory.intervals import SuccessCurve
-from theory.verdict import Judgement, Kind, Verdict
+from theory.verdict import Judgement, Kind
 
 LEVEL = 1 - ALPHA_SHOWN
 
@@ -60,19 +60,3 @@ def reached(
     estimate = None if crossing.estimate is None else float(crossing.estimate)
     shown = Measured(what, estimate, float(interval.lower), float(interval.upper), LEVEL, (cell.id,))
     return Comparison(shown, 1, judged)
-
-
-def one_sided(judged: Callable[[float], Judgement], alpha: float) -> Judgement:
-    """A verdict on "at most" or "at least": a contradiction at a two-sided error alpha, support at one-sided 5 %.
-
-    Args:
-        judged: the verdict by an interval of a two-sided error.
-        alpha: the error at which it contradicts.
-    """
-    strict = judged(alpha)
-    if strict.verdict is Verdict.CONTRADICTED:
-        return strict
-    loose = judged(ALPHA_SUPPORTED)
-    if loose.verdict is Verdict.CONTRADICTED:  # only the stricter interval may
-        return Judgement(Verdict.UNDECIDED, loose.reason.replace("excludes", "speaks against"), loose.alpha)
-    return loose

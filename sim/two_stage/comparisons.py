@@ -15,8 +15,9 @@ from fractions import Fraction
 from functools import cached_property
 from typing import final
 
+from sim.levels import ALPHA_SHOWN
 from sim.schedule import CrossEntropy, OneShot, Progressive
-from sim.summary import ALPHA_SHOWN, BOOTSTRAP_RESAMPLES
+from sim.summary import BOOTSTRAP_RESAMPLES
 from sim.two_stage.summary import TwoStageSummary
 from theory.exponents import GrowthFit, fit_exponent, log_log_slope
 from theory.intervals import Interval

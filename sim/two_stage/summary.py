@@ -1,6 +1,6 @@
 """What a store says of two-stage students: for each cell the samples of each stage and in total beside their bounds.
 
-Levels are those of `sim.summary`. In each cell these are judged:
+Levels are those of `sim.levels`. In each cell these are judged:
 
 - the first stage's samples for success 1 − δ/2, against the best lower and upper bound of them;
 - for each ε, the second stage's samples for a loss ≤ ε with probability 1 − δ/2, against T2-δ; it bounds those for an
@@ -10,7 +10,7 @@ Levels are those of `sim.summary`. In each cell these are judged:
 - the sums of online losses against R²G²: that holds for every sequence of samples, so one student that exceeds it by
   more than rounding contradicts it, and all students together show it;
 - of students with biases, the loss at both horizons against the bound b of its mean: by Markov's inequality it is above
-  b/δ with probability at most δ, which is contradicted or consistent as rates are (`sim.summary`).
+  b/δ with probability at most δ, which is contradicted or consistent as rates are (`sim.levels`).
 
 Growths and ratios are shown, not judged: bounds of totals leave room for any slope between two n.
 """
@@ -25,17 +25,11 @@ from typing import Any, ClassVar, final
 import numpy as np
 from rich.console import Console
 
+from sim.levels import ALPHA_CONTRADICTED, ALPHA_SHOWN, judge_bound, judge_rate
 from sim.online.report import Report
 from sim.protocol.base import Json
 from sim.store import Store, StoredCell
-from sim.summary import (
-    ALPHA_CONTRADICTED,
-    ALPHA_SHOWN,
-    JudgedSummary,
-    judge_bound,
-    judge_rate,
-    number,
-)
+from sim.summary import JudgedSummary, number
 from sim.two_stage.cell import TwoStageCell, two_stage_cell
 from sim.two_stage.outcomes import Outcome, found_of, outcome_of
 from theory.intervals import Crossing, SuccessCurve

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from sim.levels import ALPHA_CONTRADICTED, GROWTH_STUDENTS
 from sim.store import Store
-from sim.summary import ALPHA_CONTRADICTED, GROWTH_STUDENTS, GrowthSummary, summarise
+from sim.summary import GrowthSummary, summarise
 from tests.sim.conftest import run_grid
 from theory.exponents import GrowthFit
 from theory.intervals import Interval
