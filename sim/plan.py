@@ -6,7 +6,7 @@ number of replicates; `verify` computes it again.
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -147,9 +147,7 @@ def _drawn_teachers(cell: FirstStepCell, schedule: Progressive, replicates: int)
     models = [_student(cell, schedule, replicate) for replicate in range(replicates)] if exact else []
     plateau = [limit for _, limit in models]
     at_horizon = [success(float(cell.samples)) for success, _ in models]
-
-    def average(B: float) -> float:
-        return float(np.mean([success(B) for success, _ in models]))
+    average = _average([success for success, _ in models])
 
     return {
         "labels": f"The labels are the {'logits' if schedule.labels == 'logits' else 'signs'} of the exact phase-1 "
@@ -165,6 +163,32 @@ def _drawn_teachers(cell: FirstStepCell, schedule: Progressive, replicates: int)
         ),
         "plateau": {"judged": exact, "success_in_the_limit": plateau, "success_at_horizon": at_horizon},
     }
+
+
+def predicted_success(cell: FirstStepCell, replicates: int) -> Callable[[float], float] | None:
+    """Predicted success as a function of the samples B > 0, of which `theory_of` states where it reaches 1/2 and 1 − δ.
+
+    Args:
+        cell: the cell.
+        replicates: as in `theory_of`.
+
+    Returns:
+        None where nothing is predicted.
+    """
+    target = cell.schedule.target(cell.n, cell.k)
+    if target is not None:
+        return Prediction(cell.n, cell.q, target).success if cell.n > cell.k else lambda B: 1.0
+    schedule = cell.schedule
+    assert isinstance(schedule, Progressive)
+    exact = schedule.teacher == "phase-1-projected" or schedule.labels == "logits"
+    if not exact or replicates < 1:
+        return None
+    return _average([_student(cell, schedule, replicate)[0] for replicate in range(replicates)])
+
+
+def _average(students: Sequence[Callable[[float], float]]) -> Callable[[float], float]:
+    """The mean over students of their success."""
+    return lambda B: float(np.mean([success(B) for success in students]))
 
 
 def _student(

@@ -220,7 +220,7 @@ class JudgedSummary(Summary):
 class GridSummary(JudgedSummary):
     """All cells and all growths of a store or a run."""
 
-    kinds: ClassVar[tuple[str, ...]] = ("samples",)
+    kinds: ClassVar[tuple[str, ...]] = ("samples", "success", "heat")
     cells: tuple[CellSummary, ...]
     growths: tuple[GrowthSummary, ...]
 
@@ -255,11 +255,21 @@ class GridSummary(JudgedSummary):
             yield from explain_cell(cell)
 
     def drawings(self, kind: str, report: Report | None = None) -> list[Any]:
-        """Samples to success against n; the report is not read."""
+        """Samples to success against n; success against samples; samples over n and k. The report is not read."""
         self.refuse_kind(kind)
-        from sim.figures.samples import samples_drawing
+        match kind:
+            case "samples":
+                from sim.figures.samples import samples_drawing
 
-        return [samples_drawing(self)]
+                return [samples_drawing(self)]
+            case "success":
+                from sim.figures.success import step_drawings
+
+                return step_drawings(self)
+            case _:
+                from sim.figures.grid_heat import step_heat
+
+                return step_heat(self)
 
 
 def summarise(

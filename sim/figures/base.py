@@ -17,6 +17,7 @@ drew, which know where on the axes they stand. A row is a plotted point, or a pa
 
 import csv
 import math
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -202,6 +203,13 @@ def panel_axes(
     rows = -(-count // columns)
     figure = empty_figure(width * columns, 0.6 + height * rows)
     return figure, [figure.add_subplot(rows, columns, i + 1) for i in range(count)]
+
+
+def head(figure: Figure, text: str) -> None:
+    """The title above all panels, in lines as long as the figure is wide; line breaks stay."""
+    width = int(13 * figure.get_figwidth())
+    lines = [line for part in text.split("\n") for line in textwrap.wrap(part, width)]
+    figure.suptitle("\n".join(lines), fontsize=10)
 
 
 def say_empty(axes: Axes, text: str = "no data") -> None:

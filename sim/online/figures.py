@@ -2,20 +2,32 @@
 `sim.online.heat`, which `sim.figures.base.save_drawing` writes with its data.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sim.figures.base import Drawing, Panel, empty_figure, plain_text, sentence
+from sim.figures.base import (
+    COLUMNS,
+    Drawing,
+    Panel,
+    empty_figure,
+    head,
+    panel_axes,
+    plain_text,
+    sentence,
+)
+from sim.figures.heat import log_norm
 from sim.online.draw import (
     draw_choice,
     draw_correlations,
     draw_degrees,
     draw_temperature,
 )
-from sim.online.heat import Values, draw_width_samples
+from sim.online.heat import Values, draw_temperature_samples, draw_width_samples
 from sim.online.marks import Series
+from sim.online.summary import Median
 from sim.probes import Probes
 from sim.transition import Peak, Transition
 
@@ -106,6 +118,41 @@ def width_samples_figure(
     drawn = draw_width_samples(axes, student_widths, teacher_widths, samples, accuracies)
     text = sentence("Samples to 90 % over the widths of student and teacher", title)
     return Drawing(figure, (Panel.of(axes, drawn),), text, "widths")
+
+
+def temperature_heat_figure(
+    panels: Mapping[str, tuple[Sequence[int], Sequence[float], Values, Values]], *, title: str = ""
+) -> Drawing:
+    """Heat maps of samples to 90 % over student width and temperature, on one colour scale.
+
+    Args:
+        panels: by schedule: student widths, temperatures, samples and final accuracies, as `draw_results` wants them.
+        title: of the figure.
+    """
+    widest = max((len(widths) for widths, *_ in panels.values()), default=1)
+    most = max((len(temperatures) for _, temperatures, *_ in panels.values()), default=1)
+    width = min(14.0, max(5.0, 1.8 + 1.15 * widest))
+    columns = max(1, min(COLUMNS, int(16 // width)))
+    figure, every = panel_axes(
+        len(panels), width=width, height=min(9.0, 1.3 + 0.6 * max(2, most)), columns=columns
+    )
+    medians = [
+        middle.value
+        for _, _, samples, _ in panels.values()
+        for row in samples
+        for there in row
+        if (middle := Median.of([value for value in there if not math.isnan(value)])) is not None
+    ]
+    norm = log_norm(medians)
+    drawn = []
+    for axes, (name, (widths, temperatures, samples, accuracies)) in zip(every, panels.items(), strict=False):
+        own = draw_temperature_samples(axes, widths, temperatures, samples, accuracies, panel=name, norm=norm)
+        axes.set_title(plain_text(name, 50), fontsize=9)
+        drawn.append(Panel.of(axes, own))
+    if title:
+        head(figure, "\n".join(plain_text(line, 200) for line in title.split("\n") if line))
+    text = sentence("Samples to 90 % over student width and temperature", title)
+    return Drawing(figure, tuple(drawn), text, "heat")
 
 
 def _figure(panels: int, title: str) -> tuple[Figure, list[Axes]]:

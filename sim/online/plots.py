@@ -13,9 +13,15 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from sim.cell import canonical_json
-from sim.figures.base import Drawing, limited
+from sim.figures.base import MAX_PANELS, Drawing, limited
 from sim.online.cell import OnlineCell, StudentCell, TeacherCell, teacher_setting, without
-from sim.online.figures import choice_figure, correlation_figure, temperature_figure, width_samples_figure
+from sim.online.figures import (
+    choice_figure,
+    correlation_figure,
+    temperature_figure,
+    temperature_heat_figure,
+    width_samples_figure,
+)
 from sim.online.marks import Series
 from sim.online.report import Report
 from sim.online.summary import OnlineSummary, OnlineSummaryOfCell
@@ -40,7 +46,7 @@ def drawings(kind: str, summary: OnlineSummary, report: Report | None = None) ->
     """The figures of a kind, one for each setting that has what they show; none where no setting has.
 
     Args:
-        kind: `choice`, `temperature`, `widths` or `correlations`.
+        kind: `choice`, `temperature`, `widths`, `heat` or `correlations`.
         summary: of a store.
         report: for `choice`: its teacher's students only, with its correlations; for `correlations`: what is drawn, if
             its teacher taught one of the cells or is one.
@@ -53,6 +59,8 @@ def drawings(kind: str, summary: OnlineSummary, report: Report | None = None) ->
             return limited(_temperatures(students))
         case "widths":
             return limited(_widths(students))
+        case "heat":
+            return limited(_heats(students))
         case _:
             own = report is not None and any(_taught_by(report.cell, s.cell) for s in summary.cells)
             return [correlation_drawing(report)] if own and report is not None else []
@@ -192,6 +200,44 @@ def _width_drawing(group: Group) -> Drawing:
     title += f"\n{_middle(group, 'range')}"
     samples, accuracies = (_table(group, teachers, widths, _both_widths, v) for v in (_samples, _accuracies))
     return width_samples_figure(widths, teachers, samples, accuracies, title=title)
+
+
+def _heats(students: Group) -> list[Callable[[], Drawing]]:
+    drawn: list[Callable[[], Drawing]] = []
+    heated = [s for s in students if isinstance(_student(s).student.supervision, Distilled)]
+    for group in _groups(
+        heated, lambda cell: [teacher_setting(cell), without(cell.student.spec(), "supervision", "width")]
+    ):
+        lines = _lines(group, _temperature_label, _temperature)
+        if len({_heat_place(s) for s in group}) > 1:
+            pages = [lines[i : i + MAX_PANELS] for i in range(0, len(lines), MAX_PANELS)]
+            drawn += [
+                partial(_heat_drawing, page, f", part {number} of {len(pages)}" if len(pages) > 1 else "")
+                for number, page in enumerate(pages, 1)
+            ]
+    return drawn
+
+
+def _heat_place(summary: OnlineSummaryOfCell) -> tuple[float, int]:
+    """Temperature and width."""
+    return _temperature(summary), _student(summary).student.width
+
+
+def _heat_drawing(lines: Sequence[tuple[str, Group]], part: str) -> Drawing:
+    panels = {}
+    for label, group in lines:
+        temperatures = sorted({_temperature(s) for s in group})
+        widths = sorted({_student(s).student.width for s in group})
+        samples, accuracies = (
+            _table(group, temperatures, widths, _heat_place, v) for v in (_samples, _accuracies)
+        )
+        panels[label] = widths, temperatures, samples, accuracies
+    group = lines[0][1]
+    cell, teacher = _student(group[0]), _student(group[0]).teacher_cell()
+    assert teacher is not None
+    title = f"samples to 90 %: n={cell.n} k={cell.k}, {teacher.series}, students rate={cell.student.rate.label()}, "
+    title += f"{count_text(cell.horizon)} samples{part}\n{_middle(group, 'range')}"
+    return temperature_heat_figure(panels, title=title)
 
 
 def _table(

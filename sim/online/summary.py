@@ -176,7 +176,7 @@ class Pooled:
 class OnlineSummary(Summary):
     """All online cells of a store or a run."""
 
-    kinds: ClassVar[tuple[str, ...]] = ("accuracy", "choice", "temperature", "widths", "correlations")
+    kinds: ClassVar[tuple[str, ...]] = ("accuracy", "choice", "temperature", "widths", "heat", "correlations")
     cells: tuple[OnlineSummaryOfCell, ...]
 
     @property

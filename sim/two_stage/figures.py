@@ -1,12 +1,17 @@
-"""Figures of two-stage students: totals to each loss against n."""
+"""Figures of two-stage students: totals to each loss, against n and over n and k; success against totals."""
 
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import partial
 
 from matplotlib.axes import Axes
 
+from sim.figures import grid_heat
 from sim.figures.base import COLOURS, MARKERS, Drawing, Drawn, Panel, panel_axes, plain_text
+from sim.figures.grid_heat import Shown
 from sim.figures.samples import Measured, draw_band, draw_crossings, finish_axes
+from sim.figures.settings import settings
+from sim.figures.success import Line, SuccessPanel, success_drawings
 from sim.two_stage.summary import TwoStageGrid, TwoStageSummary
 from theory.verdict import Kind
 
@@ -76,3 +81,49 @@ def totals_drawing(summary: TwoStageGrid) -> Drawing:
         f"Two stages on a k-sparse parity, {level} to each loss against n: measured with 95 % intervals, and proved.",
         "totals",
     )
+
+
+def success_drawings_of(summary: TwoStageGrid) -> list[Drawing]:
+    """Share of students with a loss ≤ ε against totals: a figure a (k, ε), a panel a series, a line an n."""
+    groups = []
+    for k, epsilon in _each(summary):
+        cells = [c for c in summary.cells if c.cell.k == k and epsilon in c.losses]
+        panels = [
+            SuccessPanel(name, 1 - own[0].delta, tuple(partial(_line, cell, epsilon) for cell in own))
+            for name, own in settings(cells).items()
+            if any(cell.replicates for cell in own)
+        ]
+        if panels:
+            groups.append((f"k = {k}, to loss {float(epsilon):g}", panels))
+    return success_drawings(groups, "Success of two stages")
+
+
+def _each(summary: TwoStageGrid) -> list[tuple[int, Fraction]]:
+    """The k and ε that there are, ε decreasing."""
+    pairs = {(cell.cell.k, epsilon) for cell in summary.cells for epsilon in cell.losses}
+    return sorted(pairs, key=lambda pair: (pair[0], -pair[1]))
+
+
+def _line(cell: TwoStageSummary, epsilon: Fraction) -> Line:
+    lower, upper = (cell.bound("total", kind, epsilon) for kind in (Kind.LOWER, Kind.UPPER))
+    return Line(f"n = {cell.cell.n}", cell.total_curve(epsilon), None, ("", lower), ("", upper))
+
+
+def heat_drawings(summary: TwoStageGrid) -> list[Drawing]:
+    """Totals to each loss over n and k: a figure an ε, a panel a series; none without measurements."""
+    highs = {1 - cell.delta for cell in summary.cells}
+    level = f"for {100 * highs.pop():g} % of students" if len(highs) == 1 else "for 1 − δ of students"
+    figures = []
+    for epsilon in sorted({epsilon for _, epsilon in _each(summary)}, reverse=True):
+        own = settings([cell for cell in summary.cells if epsilon in cell.losses])
+        panels = {
+            name: {(c.cell.n, c.cell.k): _shown(c, epsilon) for c in cells} for name, cells in own.items()
+        }
+        figures.append((f"to loss {float(epsilon):g}", panels))
+    return grid_heat.heat_drawings(figures, f"samples in total {level}")
+
+
+def _shown(cell: TwoStageSummary, epsilon: Fraction) -> Shown:
+    curve = cell.total_curve(epsilon)
+    measured = None if curve is None else Measured.of(cell.cell.n, curve, 1 - cell.delta)
+    return Shown(measured, cell.cell.totals[-1])

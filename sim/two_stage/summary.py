@@ -252,7 +252,7 @@ class TwoStageSummary:
 class TwoStageGrid(JudgedSummary):
     """All cells of a store or a run."""
 
-    kinds: ClassVar[tuple[str, ...]] = ("totals",)
+    kinds: ClassVar[tuple[str, ...]] = ("totals", "success", "heat")
     cells: tuple[TwoStageSummary, ...]
 
     @property
@@ -285,11 +285,17 @@ class TwoStageGrid(JudgedSummary):
             yield from explain_cell(cell)
 
     def drawings(self, kind: str, report: Report | None = None) -> list[Any]:
-        """Totals against n; the report is not read."""
+        """Totals against n; success against totals; totals over n and k. The report is not read."""
         self.refuse_kind(kind)
-        from sim.two_stage.figures import totals_drawing
+        from sim.two_stage import figures
 
-        return [totals_drawing(self)]
+        match kind:
+            case "totals":
+                return [figures.totals_drawing(self)]
+            case "success":
+                return figures.success_drawings_of(self)
+            case _:
+                return figures.heat_drawings(self)
 
 
 def summarise(
