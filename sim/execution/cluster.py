@@ -11,6 +11,7 @@ import logging
 import queue
 import time
 import uuid
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -33,13 +34,18 @@ CONNECT_SECONDS = 10.0
 POLL_SECONDS = 1.0
 WAIT_SECONDS = 0.5
 PATIENCE_SECONDS = 120.0
-"""For so long the driver waits for a scheduler that went away, or for a first worker."""
+"""For so long the driver waits for a scheduler that went away, for a first worker, or for another one."""
 
 RESULT_SECONDS = 60.0
 """A file or a finished result that has not come after so long is lost."""
 
 STRETCH_SECONDS = 60.0
 """Work that can go on elsewhere comes back after so long, so that no more is lost with a worker."""
+
+SHORTER = 4.0
+LEAST_STRETCH_SECONDS = 1.0
+"""Each time it is lost with a worker, it comes back so many times sooner, but no sooner than this: where workers do not
+live for a minute, it gets on all the same. Each time it comes back it is trusted with as much more again."""
 
 TRANSFERS = 8
 STARVED = 0.8
@@ -85,6 +91,8 @@ class Cluster(Executor):
         self._seats: dict[str, _Seat] = {}
         self._asked: dict[str, Any] = {}
         self._refused: dict[str, str] = {}
+        self._losses = Counter[Unit]()
+        self._held: list[tuple[Unit, str | None, float]] = []
         self._events: queue.SimpleQueue[tuple[_Seat | None, Event]] = queue.SimpleQueue()
         self._pool = ThreadPoolExecutor(TRANSFERS, thread_name_prefix="transfer")
         self._polled = -POLL_SECONDS
@@ -106,8 +114,23 @@ class Cluster(Executor):
         if unit.here:
             self._events.put((None, run_here(unit, self._means, self._on_share)))
             return
-        free = [seat for seat in self._seats.values() if seat.unit is None]
-        seat = next((seat for seat in free if seat.address != avoid), free[0])
+        self._held.append((unit, avoid, time.monotonic()))
+        self._place()
+
+    def _place(self) -> None:
+        """Give units to workers. One waits for a while rather than go to the worker that it should not have."""
+        held, self._held = self._held, []
+        for unit, avoid, since in held:
+            others = [seat for seat in self._seats.values() if seat.address != avoid]
+            choosy = (others or self._asked) and time.monotonic() - since < PATIENCE_SECONDS
+            seats = others if choosy else self._seats.values()
+            seat = next((seat for seat in seats if seat.unit is None), None)
+            if seat is None:
+                self._held.append((unit, avoid, since))
+            else:
+                self._start(seat, unit)
+
+    def _start(self, seat: _Seat, unit: Unit) -> None:
         seat.unit = unit
         files = protocol_of(unit.parts[0].cell).files(unit.parts, self._means, prepares=unit.prepares)
         if files.read:
@@ -129,6 +152,7 @@ class Cluster(Executor):
                     events.append(event)
                 item = self._events.get_nowait()
         except queue.Empty:
+            self._place()
             return events
 
     def close(self) -> None:
@@ -230,6 +254,12 @@ class Cluster(Executor):
 
     def _leave(self, seat: _Seat, event: Event) -> None:
         """The seat's unit came to its end."""
+        if isinstance(event, Lost):
+            self._losses[event.unit] += 1
+        elif isinstance(event, Finished) and event.records is None:
+            self._losses[event.unit] = max(0, self._losses[event.unit] - 1)
+        else:
+            del self._losses[event.unit]
         if isinstance(event, Lost) and not event.memory:  # if it is still there, it is asked anew who it is
             del self._seats[seat.address]
             if seat.future is not None:
@@ -240,6 +270,7 @@ class Cluster(Executor):
         del self._seats[seat.address]
         if seat.unit is None:
             return None
+        self._losses[seat.unit] += 1
         starved = seat.memory >= STARVED
         why = f"worker {seat.address} ended{', nearly out of memory' if starved else ''}"
         return Lost(seat.unit, why, seat.address, memory=starved)
@@ -271,7 +302,7 @@ class Cluster(Executor):
             prepares=unit.prepares,
             threads=seat.threads,
             kept=files.kept,
-            stretch=STRETCH_SECONDS,
+            stretch=self._stretch(unit),
         )
         future = self._call(seat.address, remote.work, job)
         seat.future = future
@@ -281,6 +312,10 @@ class Cluster(Executor):
                 self._pool.submit(self._reporting, seat, unit, lambda: self._collect(seat, unit, done))
 
         future.add_done_callback(collect)
+
+    def _stretch(self, unit: Unit) -> float:
+        least = min(LEAST_STRETCH_SECONDS, STRETCH_SECONDS)
+        return max(least, STRETCH_SECONDS * SHORTER ** -self._losses[unit])
 
     def _reporting(self, seat: _Seat, unit: Unit, action: Any) -> None:
         """Do something in a thread; what comes of it is an event."""

@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -152,14 +151,3 @@ class Processes:
             cwd=self.folder,  # which comes before PYTHONPATH
             env=self._environment,
         )
-
-
-def until_ended(process: int, cluster: Processes, seconds: float) -> None:
-    """Keep the cluster up until a process of this one's has ended, as a zombie or altogether."""
-    end = time.monotonic() + seconds
-    while Path(f"/proc/{process}").exists():
-        if Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-            return
-        assert time.monotonic() < end, "the run has not ended"
-        cluster.mend()
-        time.sleep(0.1)

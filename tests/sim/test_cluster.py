@@ -1,7 +1,6 @@
 """Grids on a Dask cluster: the same tables, whatever ends in between; and what is refused."""
 
 import os
-import random
 import shutil
 import signal
 import time
@@ -25,8 +24,8 @@ from sim.protocol.registry import protocol_of
 from sim.store import Store
 from sim.units import Queue, Unit, missing_parts
 from tests.sim.conftest import ONLINE, TINY, call, cells, run_grid, table, tree
-from tests.sim.dask_processes import Processes, local_cluster, plant, until_ended
-from tests.sim.test_processes import GRID, REPLICATES, Launcher, stored, until
+from tests.sim.dask_processes import Processes, local_cluster, plant
+from tests.sim.test_processes import GRID, Launcher, stored, until
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning:distributed")
 
@@ -113,49 +112,6 @@ def checkpoints(folder: Path) -> dict[str, bytes]:
     """Contents of the teacher's files."""
     found = tree(folder / "online.artifacts" / "teacher")
     return {path: content for path, content in found.items() if path.endswith(".safetensors")}
-
-
-def chaos(
-    launcher: Launcher,
-    cluster: Processes,
-    folder: Path,
-    replicates: int,
-    kills: int,
-    seconds: tuple[float, float],
-) -> None:
-    """Run GRID on a cluster whose workers are killed; the scheduler is, once, and the driver is, once.
-
-    The table is that of a run in one process.
-    """
-    launcher.start(folder, *RUN, "--replicates", replicates, "--workers", 1, "--out", "plain.sqlite")
-    assert launcher.wait() in (0, 3)
-    chance = random.Random(7)
-    out = folder / "s.sqlite"
-    start = (*RUN, "--replicates", replicates, "--scheduler", cluster.address, "--out", out)
-    session = launcher.start(folder, *start)
-    until(lambda: stored(out) > 0, 120, "no record in two minutes")
-    for kill in range(kills):
-        pause = time.monotonic() + chance.uniform(*seconds)
-        while time.monotonic() < pause:
-            cluster.mend()
-            time.sleep(0.05)
-        cluster.kill_worker(chance.randrange(len(cluster.workers)))
-        if kill == kills // 3:
-            cluster.kill_scheduler()
-        if kill == 2 * kills // 3:
-            os.kill(session, signal.SIGKILL)
-            assert launcher.wait() == -signal.SIGKILL, "the run ended before it was killed: give it more work"
-            session = launcher.start(folder, *start)
-    until_ended(session, cluster, 600)
-    assert launcher.wait() in (0, 3)
-    assert table(out) == table(folder / "plain.sqlite")
-
-
-def test_workers_scheduler_and_driver_killed_and_the_table_is_the_same(
-    launcher: Launcher, tmp_path: Path
-) -> None:
-    with Processes(tmp_path, 2) as cluster:
-        chaos(launcher, cluster, tmp_path, REPLICATES, 6, (0.3, 1.5))
 
 
 def test_a_killed_driver_leaves_its_cluster_free_for_the_next(
@@ -339,15 +295,36 @@ def test_what_a_worker_answers_becomes_the_event_that_it_is(
 
 
 class Answers:
-    """Stands for `remote.work`, on the worker too."""
+    """Stands for `remote.work`, on the worker too; without an answer the worker is of no use."""
 
     __name__ = "work"
 
-    def __init__(self, answer: remote.Answer) -> None:
+    def __init__(self, answer: remote.Answer | None) -> None:
         self.answer = answer
 
     def __call__(self, job: remote.Job) -> remote.Answer:
+        if self.answer is None:
+            raise remote.RestartedError(job.token)
         return self.answer
+
+
+def test_work_that_is_lost_comes_back_sooner_the_next_time(
+    two: Processes, plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unit, stretches = unit_of(plain / "tiny.sqlite"), list[float]()
+    stretch = Cluster._stretch
+
+    def noted(self: Cluster, unit: Unit) -> float:
+        stretches.append(stretch(self, unit))
+        return stretches[-1]
+
+    monkeypatch.setattr(Cluster, "_stretch", noted)
+    with Cluster(two.address, tmp_path / "a", None, ignore, ignore) as executor:
+        for answer in (*[None] * 4, *[remote.Answer()] * 2, remote.Answer({}), remote.Answer()):
+            seats(executor, 1)
+            monkeypatch.setattr(remote, "work", Answers(answer))
+            event_of(executor, unit)
+    assert stretches == [60, 15, 3.75, 1, 1, 1, 3.75, 60]
 
 
 def test_a_process_that_is_not_the_one_that_was_greeted_loses_its_unit_only(
@@ -389,12 +366,3 @@ def test_a_run_where_no_more_than_one_unit_is_on_a_worker(
     assert outcome.failures == []
     assert most <= 2
     assert table(tmp_path / "s.sqlite") == table(path)
-
-
-# the whole of it
-
-
-@pytest.mark.nightly
-def test_fifty_workers_killed(launcher: Launcher, tmp_path: Path) -> None:
-    with Processes(tmp_path, 3) as cluster:
-        chaos(launcher, cluster, tmp_path, 20 * REPLICATES, 50, (2.0, 4.0))
