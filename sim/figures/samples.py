@@ -20,7 +20,8 @@ from sim.figures.base import (
     plain_text,
     say_empty,
 )
-from sim.summary import ALPHA_SHOWN, CellSummary, GridSummary, number
+from sim.levels import ALPHA_SHOWN
+from sim.summary import CellSummary, GridSummary, number
 from theory.intervals import Crossing, SuccessCurve
 from theory.verdict import Kind
 

@@ -30,8 +30,9 @@ from sim.figures.base import (
 )
 from sim.figures.samples import best_bound
 from sim.figures.settings import settings, spread
+from sim.levels import ALPHA_SHOWN
 from sim.plan import predicted_success
-from sim.summary import ALPHA_SHOWN, CellSummary, GridSummary
+from sim.summary import CellSummary, GridSummary
 from theory.intervals import SuccessCurve
 from theory.verdict import Kind
 

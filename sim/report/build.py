@@ -1,0 +1,231 @@
+"""From stores to the page."""
+
+import dataclasses
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, final
+
+from sim.claims.evidence import Evidence
+from sim.claims.ledger import ledger
+from sim.claims.records import read as read_records
+from sim.figures import Drawing
+from sim.levels import ALPHA_CONTRADICTED, ALPHA_SHOWN, ALPHA_SUPPORTED
+from sim.online.plots import correlation_drawing
+from sim.online.report import Report, read_report
+from sim.online.summary import OnlineSummary
+from sim.protocol.base import Summary
+from sim.report import first_step, online, two_stage
+from sim.report.lines import lines
+from sim.report.page import Page, Section, Shown
+from sim.report.picture import picture
+from sim.report.sources import Sources, commands_of, read
+from sim.report.table import Column, Row, Table, Value, count, text
+from sim.summary import GridSummary
+from sim.two_stage.summary import TwoStageGrid
+from sim.versions import fingerprint, versions
+
+MAX_FIGURES: Final = 40
+"""On a page."""
+
+ONLINE: Final = "online"
+
+METHOD: Final = (
+    f"Intervals that are shown have level {1 - ALPHA_SHOWN:.0%}: Clopper-Pearson for rates, the crossings of their "
+    "ends for samples, order statistics for medians, the bootstrap over students for slopes.",
+    f"A table's verdict contradicts a bound where an interval of error {ALPHA_CONTRADICTED:.2%} excludes it, and is "
+    f"consistent where one of {ALPHA_SUPPORTED:.0%} leaves nothing else; else it is undecided. The claims have a "
+    "stricter level, which is stated with them.",
+    "Bounds are certified numbers: rounded to the side that keeps them true.",
+    "The same stores make the same page, byte for byte, on the same versions.",
+)
+
+
+@final
+@dataclass(frozen=True)
+class Study:
+    """Cells of one protocol, from the stores or from records.
+
+    Attributes:
+        anchor, title, lead: of its section.
+        summary: what they say.
+        cells: ids of those that commands make; none of records.
+        plot: the command that draws them; empty without a store.
+        reports: probes of teachers, drawn with them.
+    """
+
+    anchor: str
+    title: str
+    lead: str
+    summary: Summary
+    cells: tuple[str, ...]
+    plot: str
+    reports: tuple[Report, ...]
+
+
+def build(
+    stores: Sequence[Path], probes: Sequence[Path], records: Sequence[Path], arguments: Sequence[str]
+) -> Page:
+    """The page of stores, probes of teachers and records of earlier runs.
+
+    Args:
+        stores, probes, records: files.
+        arguments: of the command line, so that the page can say what makes it.
+
+    Raises:
+        SimError: a file cannot be read or used.
+    """
+    reports = [read_report(path) for path in probes]
+    with read(stores) as sources:
+        studies = [*_studies(sources, reports), *_recorded(records)]
+        probed = [report for study in studies for report in study.reports]
+        found = ledger(Evidence.of([study.summary for study in studies], probed))
+        figures, notes = _figures(studies)
+        commands, without = commands_of(sources)
+        return Page(
+            title="Sparse parity and progressive distillation: what holds",
+            lead=_lead(sources, records, probes),
+            command=shlex.join(["python", "-m", "sim.report", *arguments]),
+            ledger=found,
+            entries=lines(found.entries),
+            figures=tuple(figures),
+            figure_notes=tuple(notes),
+            sections=tuple(
+                Section(study.anchor, study.title, study.lead, tuple(_tables(study))) for study in studies
+            ),
+            commands=tuple(commands),
+            command_notes=(f"{without} cells are made by no command of the command line.",)
+            if without
+            else (),
+            sources=_source_table(sources),
+            versions=_version_table(),
+            method=METHOD,
+        )
+
+
+_LEADS: Final = {
+    "first-step": (
+        "First step",
+        "One large-batch first step of single neurons, each measurement beside the bounds that speak about it.",
+    ),
+    "two-stage": (
+        "Two stages",
+        "A large-batch first step, then output weights trained online: samples in total to a loss.",
+    ),
+    ONLINE: (
+        "Online",
+        "Networks trained one batch a step, by the parity or by a teacher's checkpoints; no bound speaks of them.",
+    ),
+}
+
+
+def _studies(sources: Sources, reports: Sequence[Report]) -> Iterable[Study]:
+    """The protocols of the stores; probes stand with the online one, or alone."""
+    for part in sources.parts:
+        title, lead = _LEADS[part.name]
+        cells = tuple(stored.cell.id for stored in part.cells)
+        plot = f"python -m sim.grid plot --protocol {part.name} --out {sources.store_of(cells[0])}"
+        yield Study(
+            part.name, title, lead, part.summary, cells, plot, tuple(reports) if part.name == ONLINE else ()
+        )
+    if reports and not any(part.name == ONLINE for part in sources.parts):
+        yield Study(ONLINE, *_LEADS[ONLINE], OnlineSummary(()), (), "", tuple(reports))
+
+
+def _recorded(paths: Sequence[Path]) -> Iterable[Study]:
+    if paths:
+        recorded = read_records(paths)
+        names = ", ".join(path.name for path in paths)
+        lead = f"Networks trained online earlier, from the records in {names}."
+        summary = OnlineSummary(recorded.online)
+        yield Study("records", "Recorded runs", lead, summary, (), "", recorded.reports)
+
+
+def _tables(study: Study) -> list[Table]:
+    match study.summary:
+        case GridSummary() as summary:
+            return first_step.tables(summary)
+        case TwoStageGrid() as summary:
+            return two_stage.tables(summary)
+        case OnlineSummary() as summary:
+            made = online.tables(summary)
+        case other:
+            raise TypeError(f"{type(other).__name__} has no tables")
+    # Cells that are recorded may be in a store, too: only there are they linked to.
+    return made if study.anchor == ONLINE else [_apart(table, study.anchor) for table in made]
+
+
+def _apart(table: Table, prefix: str) -> Table:
+    rows = tuple(
+        dataclasses.replace(
+            row, anchor=None, values=tuple(dataclasses.replace(value, link=None) for value in row.values)
+        )
+        for row in table.rows
+    )
+    return dataclasses.replace(table, anchor=f"{prefix}-{table.anchor}", rows=rows)
+
+
+def _figures(studies: Sequence[Study]) -> tuple[list[Shown], list[str]]:
+    """Every kind of figure that the studies have, and what is left out."""
+    shown: list[Shown] = []
+    left_out = 0
+    for study in studies:
+        for kind, drawing in _drawings(study):
+            if len(shown) >= MAX_FIGURES:
+                left_out += 1
+                continue
+            plot = f"{study.plot} --kind {kind}" if study.plot and kind != "correlations" else ""
+            shown.append(Shown(picture(drawing, f"figure-{len(shown) + 1}"), study.cells, plot))
+    return shown, [f"{left_out} more figures are not shown."] if left_out else []
+
+
+def _drawings(study: Study) -> Iterable[tuple[str, Drawing]]:
+    for kind in study.summary.kinds:
+        yield from ((kind, drawing) for drawing in study.summary.drawings(kind) if drawing.rows)
+    yield from (("correlations", correlation_drawing(report)) for report in study.reports)
+
+
+def _lead(sources: Sources, records: Sequence[Path], probes: Sequence[Path]) -> str:
+    cells = len({cell for source in sources.stores for cell in source.cells})
+    replicates = sum(sum(part.stored.values()) for part in sources.parts)
+    parts = []
+    if sources.stores:
+        names = ", ".join(str(source.path) for source in sources.stores[:5])
+        more = f" and {len(sources.stores) - 5} more" if len(sources.stores) > 5 else ""
+        parts.append(f"{replicates:,} students of {cells:,} cells from {names}{more}")
+    if records:
+        parts.append(f"records from {', '.join(str(path) for path in records)}")
+    if probes:
+        parts.append(f"correlations from {', '.join(str(path) for path in probes)}")
+    return (
+        "Which claims of progressive distillation on sparse parities hold, how surely, and how to run each again. "
+        f"Measured here: {'; '.join(parts)}."
+    )
+
+
+def _source_table(sources: Sources) -> Table:
+    columns = (
+        Column("store"),
+        Column("cells", numeric=True),
+        Column("students", numeric=True),
+        Column("missing", numeric=True, meaning="of those that runs asked for"),
+    )
+    rows = [
+        Row(
+            (
+                Value(str(source.path), code=True),
+                count(len(source.cells)),
+                count(source.replicates),
+                count(source.missing),
+            )
+        )
+        for source in sources.stores
+    ]
+    return Table.of("stores", "Stores", columns, rows)
+
+
+def _version_table() -> Table:
+    rows = [Row((text(name), text(value))) for name, value in versions().items()]
+    rows.append(Row((text("fingerprint of the code"), Value(fingerprint(), code=True))))
+    return Table.of("versions", "Versions, of what made this page", (Column("what"), Column("version")), rows)
