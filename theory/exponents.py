@@ -23,7 +23,7 @@ from functools import lru_cache
 from typing import Final
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from theory.errors import TheoryError, integer
 from theory.intervals import Interval, Scalar, SuccessCurve, crossing_estimates
@@ -144,7 +144,7 @@ def _resampled(
     curve: SuccessCurve,
     probability: Scalar,
     transform: Callable[[Scalar], float],
-    counts: Int[np.ndarray, "resamples R"],
+    counts: Float[np.ndarray, "resamples R"],
 ) -> Float[np.ndarray, " resamples"]:
     """Transformed B_p of resampled replicates; NaN where a resample does not cross inside the grid."""
     log_grid = np.log(np.asarray(curve.grid, dtype=float))
@@ -154,7 +154,7 @@ def _resampled(
 
 def _counts(
     seed: int, resamples: int, replicates: tuple[int, ...]
-) -> Iterable[Int[np.ndarray, "resamples R"]]:
+) -> Iterable[Float[np.ndarray, "resamples _"]]:
     """How often each replicate is drawn in each resample, for one n after another.
 
     Fits that share seed and numbers of replicates share these: kept where they are not large.
@@ -167,16 +167,16 @@ def _counts(
 @lru_cache(maxsize=4)
 def _kept_counts(
     seed: int, resamples: int, replicates: tuple[int, ...]
-) -> tuple[Int[np.ndarray, "resamples R"], ...]:
+) -> tuple[Float[np.ndarray, "resamples _"], ...]:
     return tuple(_drawn_counts(seed, resamples, replicates))
 
 
 def _drawn_counts(
     seed: int, resamples: int, replicates: tuple[int, ...]
-) -> Iterator[Int[np.ndarray, "resamples R"]]:
+) -> Iterator[Float[np.ndarray, "resamples _"]]:
     generator = np.random.default_rng(seed)
     for R in replicates:
-        yield generator.multinomial(R, np.full(R, 1 / R), size=resamples)
+        yield generator.multinomial(R, np.full(R, 1 / R), size=resamples).astype(float)
 
 
 def _percentiles(

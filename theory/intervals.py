@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -239,10 +239,16 @@ class SuccessCurve:
         Clopper-Pearson if every success is 0 or 1, otherwise the Chernoff interval for variables in [0, 1].
         """
         R = self.replicates
-        if bool(np.isin(self.successes, (0, 1)).all()):
-            counts = np.asarray(self.successes, dtype=float).sum(axis=0)
-            return [clopper_pearson(int(count), R, alpha) for count in counts]
+        if self._counts is not None:
+            return [clopper_pearson(count, R, alpha) for count in self._counts]
         return [kl_interval(float(rate), R, alpha) for rate in self.rates]
+
+    @cached_property
+    def _counts(self) -> tuple[int, ...] | None:
+        """Successes at each grid point; None if they are shares."""
+        if not bool(np.isin(self.successes, (0, 1)).all()):
+            return None
+        return tuple(int(count) for count in np.asarray(self.successes, dtype=float).sum(axis=0))
 
     def crossing(self, probability: Scalar, alpha: float = 0.05) -> Crossing:
         """Return B_p with an interval of error at most alpha, from pointwise intervals at level alpha.
@@ -277,6 +283,15 @@ class SuccessCurve:
 
         None if the fit is below p on the whole grid, or at or above it already at the first point.
         """
+        if probability not in self._estimates:  # verdicts on many bounds ask for the same few
+            self._estimates[probability] = self._estimate(probability)
+        return self._estimates[probability]
+
+    @cached_property
+    def _estimates(self) -> dict[Scalar, float | None]:
+        return {}
+
+    def _estimate(self, probability: Scalar) -> float | None:
         if len(self.grid) < 2:
             return None
         log_grid = np.log(np.asarray(self.grid, dtype=float))

@@ -4,6 +4,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from threadpoolctl import threadpool_limits
+
 from sim.arguments import Parser
 from sim.errors import SimError
 from sim.files import refuse_outputs
@@ -67,7 +69,9 @@ def _report(arguments: list[str]) -> int:
     refuse_outputs([given.out], kept)
     from sim.report.build import build  # matplotlib is slow to import
 
-    made = build(stores, given.probes, given.records, arguments)
+    # Its products are small: threads would only wait for one another.
+    with threadpool_limits(1):
+        made = build(stores, given.probes, given.records, arguments)
     made.write(given.out)
     for line in made.lines():
         print(line)

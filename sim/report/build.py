@@ -29,7 +29,10 @@ from sim.versions import fingerprint, versions
 MAX_FIGURES: Final = 40
 """On a page."""
 
-ONLINE: Final = "online"
+A_KIND: Final = 4
+"""Figures of one kind and protocol that are shown."""
+
+ONLINE, CORRELATIONS = "online", "correlations"
 
 METHOD: Final = (
     f"Intervals that are shown have level {1 - ALPHA_SHOWN:.0%}: Clopper-Pearson for rates, the crossings of their "
@@ -167,23 +170,26 @@ def _apart(table: Table, prefix: str) -> Table:
 
 
 def _figures(studies: Sequence[Study]) -> tuple[list[Shown], list[str]]:
-    """Every kind of figure that the studies have, and what is left out."""
+    """The first figures of every kind that the studies have, and what is left out."""
     shown: list[Shown] = []
-    left_out = 0
+    notes: list[str] = []
     for study in studies:
-        for kind, drawing in _drawings(study):
-            if len(shown) >= MAX_FIGURES:
-                left_out += 1
-                continue
-            plot = f"{study.plot} --kind {kind}" if study.plot and kind != "correlations" else ""
-            shown.append(Shown(picture(drawing, f"figure-{len(shown) + 1}"), study.cells, plot))
-    return shown, [f"{left_out} more figures are not shown."] if left_out else []
+        for kind, drawings in _drawings(study):
+            plot = f"{study.plot} --kind {kind}" if study.plot and kind != CORRELATIONS else ""
+            kept = drawings[: min(A_KIND, MAX_FIGURES - len(shown))]
+            for drawing in kept:
+                shown.append(Shown(picture(drawing, f"figure-{len(shown) + 1}"), study.cells, plot))
+            if len(kept) < len(drawings):
+                where = f"; {plot} draws them" if plot else ""
+                left = len(drawings) - len(kept)
+                notes.append(f"{study.title}: {left} more figures of kind {kind} are not shown{where}.")
+    return shown, notes
 
 
-def _drawings(study: Study) -> Iterable[tuple[str, Drawing]]:
+def _drawings(study: Study) -> Iterable[tuple[str, list[Drawing]]]:
     for kind in study.summary.kinds:
-        yield from ((kind, drawing) for drawing in study.summary.drawings(kind) if drawing.rows)
-    yield from (("correlations", correlation_drawing(report)) for report in study.reports)
+        yield kind, [drawing for drawing in study.summary.drawings(kind) if drawing.rows]
+    yield CORRELATIONS, [correlation_drawing(report) for report in study.reports]
 
 
 def _lead(sources: Sources, records: Sequence[Path], probes: Sequence[Path]) -> str:

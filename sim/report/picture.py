@@ -24,10 +24,18 @@ from sim.report.table import Row as TableRow
 
 POINTS_A_SERIES: Final = 60
 POINTS_A_FIGURE: Final = 600
-"""So many can be pointed at; of longer lines every so manieth. The data beside a figure have all."""
+"""So many can be pointed at; of longer lines evenly spaced ones."""
 
-DATA_ROWS: Final = 300
-"""Rows of a figure's table; its CSV has all."""
+DATA_ROWS: Final = 100
+"""Rows of a figure's table."""
+
+CSV_ROWS: Final = 2000
+"""Rows of a figure's CSV, at most 300 kB: a page is to be mailed."""
+
+DENSE: Final = 1500
+"""Of a figure with more rows lines and points are pixels: as vectors they would be a megabyte."""
+
+RASTER_DPI: Final = 150
 
 T = TypeVar("T")
 
@@ -49,7 +57,8 @@ class Picture:
         title: what it shows, in a sentence.
         svg: the element, as text.
         data: the plotted values, as many as are shown.
-        csv: all of them, as the address of a file.
+        csv: `in_csv` of them, as the address of a file.
+        in_csv: how many there are but for a very large figure.
         points: how many can be pointed at.
     """
 
@@ -58,6 +67,7 @@ class Picture:
     svg: str
     data: Table
     csv: str
+    in_csv: int
     points: int
 
 
@@ -90,16 +100,21 @@ def picture(drawing: Drawing, anchor: str) -> Picture:
             tuple(TableRow(tuple(map(_value, row))) for row in rows[:DATA_ROWS]),
             max(0, len(rows) - DATA_ROWS),
         ),
-        _csv(rows),
+        _csv(rows[:CSV_ROWS]),
+        min(len(rows), CSV_ROWS),
         len(hits),
     )
 
 
 def _drawn(drawing: Drawing) -> ET.Element:
     file = io.StringIO()
+    if len(drawing.rows) > DENSE:
+        for panel in drawing.panels:
+            panel.axes.set_rasterization_zorder(2.45)  # lines and points lie below, text above
+            panel.axes.patch.set_facecolor("none")  # a white one would be among the pixels
     # Without a salt every drawing has ids of its own; text stays text, so that it can be read, found and copied.
     with rc_context({"svg.hashsalt": "sim", "svg.fonttype": "none"}):
-        drawing.figure.savefig(file, format="svg", metadata={"Date": None})
+        drawing.figure.savefig(file, format="svg", dpi=RASTER_DPI, metadata={"Date": None})
     return ET.fromstring(file.getvalue())
 
 
