@@ -61,9 +61,9 @@ class GrowthClaim(Claim):
                 f"{side} {exponent:g}"
             )
             interval = growth.fit.bootstrap
-            ids = tuple(cell.id for cell in cells if cell.n in growth.fit.used)
+            ids = tuple(cell.id for cell in cells if cell.n in (*growth.fit.used, *growth.fit.missing))
             low, high = float(interval.lower), float(interval.upper)
-            shown = Measured(what, growth.fit.slope, low, high, LEVEL, ids or (cells[0].id,))
+            shown = Measured(what, growth.fit.slope, low, high, LEVEL, ids)
             yield Comparison(shown, 0, _judge(interval, exponent, kind))
 
 

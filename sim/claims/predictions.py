@@ -47,7 +47,7 @@ def growth_of(name: str) -> Callable[[Evidence], Iterator[Comparison]]:
                     s.cell.id
                     for s in evidence.first_step
                     if (s.cell.k, s.cell.schedule.label()) == (growth.k, growth.schedule)
-                    and s.cell.n in growth.fit.used
+                    and s.cell.n in (*growth.fit.used, *growth.fit.missing)
                 ]
                 yield _growth(growth, tuple(ids))
 

@@ -33,7 +33,7 @@ from sim.student_record import OK
 from sim.supervision import CrossEntropy
 from sim.transition import Transition, find_peak, find_transition
 
-ABRUPT, QUICK = 1.1, 600_000
+ABRUPT, QUICK = 1.1, 600_000.0
 """Of the way from 55 % to 95 %: in the figure it takes 0.3M samples, a thirtieth of those before; three times that
 share, and twice those samples, are allowed.
 """
@@ -223,7 +223,7 @@ def off_share(report: Report) -> float | None:
 
 def _ends(report: Report) -> tuple[int, float] | None:
     start, end = report.transition.start, report.transition.end
-    return None if start is None else (start, math.inf if end is None else end)
+    return None if start is None else (start, math.inf if end is None else float(end))
 
 
 def _after(report: Report) -> float | None:
