@@ -69,7 +69,8 @@ def judge_rate(failures: int, trials: int, delta: float, alpha: float = ALPHA_CO
     strict = judge(clopper_pearson(failures, trials, alpha), delta, Kind.UPPER)
     if strict.verdict is Verdict.CONTRADICTED:
         return strict
-    loose = judge(clopper_pearson(failures, trials, ALPHA_SUPPORTED), 2 * delta, Kind.UPPER)
+    allowed = 2 * delta if 2 * delta < 1 else delta  # "at most always" would be supported by anything
+    loose = judge(clopper_pearson(failures, trials, ALPHA_SUPPORTED), allowed, Kind.UPPER)
     verdict = Verdict.CONSISTENT if loose.verdict is Verdict.CONSISTENT else Verdict.UNDECIDED
     return Judgement(verdict, f"{failures} of {trials} fail, where at most {delta:g} may.", loose.alpha)
 

@@ -34,7 +34,7 @@ from sim.probe import READINGS
 from sim.probes import Probes
 from sim.protocol.online import Online
 from sim.teacher_spec import TeacherSpec
-from sim.transition import Transition, find_transition
+from sim.transition import Transition, find_peak, find_transition
 
 MAX_BYTES: Final = 1 << 29
 """Of a file, decompressed."""
@@ -120,11 +120,12 @@ def _cell(path: Path, where: str, spec: Mapping[str, Any]) -> OnlineCell:
         raise _bad(path, f"{where} is of protocol {spec.get('protocol')!r}, not of {' or '.join(versions)}")
     try:
         return online_cell(Cell.from_spec({**spec, "protocol": Online.tag()}))
-    except (SimError, OverflowError, RecursionError) as error:
+    except (OverflowError, RecursionError, ValueError) as error:  # a SimError is a ValueError
         raise _bad(path, f"{where}: {error}") from error
 
 
 def _check_identity(path: Path, where: str, given: object, spec: Mapping[str, Any]) -> None:
+    # A specification of which a cell was made has finite numbers.
     if given != hashlib.sha256(canonical_json(spec).encode()).hexdigest():
         raise _bad(path, f"{where} does not have the id of its specification")
 
@@ -136,12 +137,20 @@ def _records(
     batch = cell.batch if isinstance(cell, StudentCell) else cell.teacher.batch
     for key, record in values.items():
         number = int(key) if key.isascii() and key.isdecimal() and len(key) <= 10 else -1
-        if str(number) != key or number > MAX_REPLICATE or (isinstance(cell, TeacherCell) and number):
+        if (
+            number < 0
+            or str(number) != key
+            or number > MAX_REPLICATE
+            or (isinstance(cell, TeacherCell) and number)
+        ):
             raise _bad(path, f"{where} has a record of number {key[:20]!r}")
         if not isinstance(record, dict) or record.get("batch") != batch:
             raise _bad(path, f"record {key} of {where} has no batch of {batch}")
         diverged = record.get("diverged_at")
-        wrong = problem(cell, record)
+        try:
+            wrong = problem(cell, record)
+        except OverflowError:
+            wrong = "has a number that is none"
         if wrong is None and not (diverged is None or (type(diverged) is int and diverged >= 0)):
             wrong = "has a step of divergence that is no step"
         if wrong is not None:
@@ -162,25 +171,44 @@ def _report(path: Path, values: Mapping[str, Any], online: Iterable[OnlineSummar
         probes = Probes.from_json(values["probes"])
         accuracies = {int(step): float(accuracy) for step, accuracy in values["held_out"].items()}
         held_out = dict(sorted(accuracies.items()))
-    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
-        raise _bad(path, f"it has no teacher with probes and held-out accuracies ({error!r})") from error
-    steps = sorted({point.step for point in probes.points})
-    if not steps or sorted(held_out) != steps or not all(0 <= a <= 1 for a in held_out.values()):
-        raise _bad(path, "it has no held-out accuracy in [0, 1] for each probed step")
-    if (
-        probes.spec.n != spec.n
-        or len(probes.spec.support) != spec.k
-        or steps[0] < 0
-        or steps[-1] > spec.steps
-    ):
-        raise _bad(path, "its probes are not of its teacher")
-    if any(READINGS[0] not in point.readings for point in probes.points):
-        raise _bad(path, f"its probes have no reading {READINGS[0]}")
+        wrong = _probes_problem(spec, probes, held_out)
+    except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise _bad(path, f"it has no teacher with probes and held-out accuracies ({reason})") from error
+    if wrong is not None:
+        raise _bad(path, wrong)
+    steps = list(held_out)
     cell = TeacherCell.of(Online.tag(), spec, spec.checkpoint_every, "cpu")
     record = next((s.records[0] for s in online if s.cell == cell), None)
     transition, agrees = _curve(record, held_out)
     every = math.gcd(*(step - steps[0] for step in steps)) or 1
     return Report(cell, Window(steps[0], steps[-1], every), READINGS[0], agrees, transition, held_out, probes)
+
+
+def _probes_problem(spec: TeacherSpec, probes: Probes, held_out: Mapping[int, float]) -> str | None:
+    """Why these are no probes of the teacher, each with an accuracy; errors of any kind may be raised instead."""
+    steps = [point.step for point in probes.points]
+    if not steps or sorted(steps) != list(held_out) or not all(0 <= a <= 1 for a in held_out.values()):
+        return "it has no held-out accuracy in [0, 1] for each probed step"
+    if (
+        probes.spec.n != spec.n
+        or len(probes.spec.support) != spec.k
+        or min(steps) < 0
+        or max(steps) > spec.steps
+    ):
+        return "its probes are not of its teacher"
+    for point in probes.points:
+        reading = point.readings.get(READINGS[0])
+        if reading is None:
+            return f"its probes have no reading {READINGS[0]}"
+        for name, one in point.readings.items():
+            if not len(one.values) == len(one.errors) == len(probes.spec.inside):
+                return f"its probes have no reading {name} of each monomial"
+        if point.replicate != 0:
+            return "its probes are of several networks a step"
+    for name in set.intersection(*(set(point.readings) for point in probes.points)) & {*READINGS}:
+        find_peak(probes, name)  # raises where numbers are none
+    return None
 
 
 def _curve(record: Mapping[str, Any] | None, held_out: Mapping[int, float]) -> tuple[Transition, bool]:
