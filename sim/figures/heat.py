@@ -106,7 +106,7 @@ def draw_fields(
                         )
                     )
                 if len(columns) <= MAX_TEXTS:
-                    dark = math.isfinite(colours[i, j]) and norm(colours[i, j]) > 0.6
+                    dark = math.isfinite(colours[i, j]) and norm(colours[i, j]) > 0.55
                     axes.text(
                         j,
                         i,

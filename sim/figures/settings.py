@@ -1,9 +1,10 @@
 """Which cells are drawn together: those that differ in n and k only."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 
+@runtime_checkable
 class HasCell(Protocol):
     """A summary of one cell."""
 
@@ -26,7 +27,7 @@ TRAITS: Mapping[str, Callable[[Any], object]] = {
 
 
 def settings(cells: Sequence[S]) -> dict[str, list[S]]:
-    """Cells by setting, one for each (n, k) at the most, ordered by k and n.
+    """Cells by setting, one for each (n, k) at the most, ordered by k and n; settings by name.
 
     Settings are named by the series and by what else sets them apart. Of two horizons the longer one tells more. Where
     cells of one (n, k) have several thresholds or dead zones, which depend on n, the i-th of each are together.
@@ -54,7 +55,7 @@ def settings(cells: Sequence[S]) -> dict[str, list[S]]:
             suffix = f", {what} {index + 1} of {most}" if most > 1 else ""
             ordered = ([choices[c] for c in sorted(choices)] for _, choices in sorted(at.items()))
             result[name + suffix] = [own[index] for own in ordered if index < len(own)]
-    return result
+    return dict(sorted(result.items()))
 
 
 def spread(values: Sequence[Any], most: int) -> list[Any]:

@@ -149,8 +149,8 @@ def temperature_heat_figure(
         own = draw_temperature_samples(axes, widths, temperatures, samples, accuracies, panel=name, norm=norm)
         axes.set_title(plain_text(name, 50), fontsize=9)
         drawn.append(Panel.of(axes, own))
-    if title:
-        head(figure, "\n".join(plain_text(line, 200) for line in title.split("\n") if line))
+    lines = [plain_text(line, 200) for line in f"Samples to 90 %: {title}".split("\n") if line]
+    head(figure, "\n".join(lines))
     text = sentence("Samples to 90 % over student width and temperature", title)
     return Drawing(figure, tuple(drawn), text, "heat")
 
