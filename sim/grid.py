@@ -140,10 +140,12 @@ def _add_plot(sub: argparse.ArgumentParser) -> None:
     )
     sub.add_argument(
         "--kind",
-        help="first-step: samples (default). two-stage: totals (default). online: accuracy (default); choice, final "
-        "accuracy of single:STEP and two-shot:I:T against the chosen checkpoint; temperature, final accuracy and "
-        "samples to 90 %% against the temperature; widths, samples to 90 %% over teacher and student widths, final "
-        "accuracy where that was not reached; correlations, those of --probes. The defaults are what run draws",
+        help="protocol first-step: samples (default), of success against n; success, against samples; heat, samples "
+        "over n and k. two-stage: totals (default), success, heat: likewise, to each loss. online: accuracy "
+        "(default), against samples; choice, final accuracy of single:STEP and two-shot:I:T against the chosen "
+        "checkpoint; temperature, final accuracy and samples to 90 %% against the temperature; widths, samples to "
+        "90 %% over teacher and student widths, final accuracy where that was not reached; heat, likewise over "
+        "student width and temperature; correlations, those of --probes. Defaults are what run draws",
     )
     sub.add_argument(
         "--figure",

@@ -23,7 +23,8 @@ NEEDS = {
     "choice": "run students of schedules single:STEP or two-shot:I:T first",
     "temperature": "run students at two temperatures or more first, such as --temperature 0,0.5,1",
     "widths": "run students of two widths or teacher widths or more first",
-    "heat": "run cells that differ in what the axes show first",
+    "success": "run replicates first",
+    "heat": "run replicates first; of protocol online, students of two widths or temperatures or more",
     "correlations": "give --probes FILE, a file of the verb probe",
 }
 """What kinds need that a store may lack."""
@@ -58,7 +59,7 @@ def plot(out: Path, figure: Path | None, name: str | None, kind: str | None, pro
             raise SimError(f"store {out} has no cells: run a grid first")
         summary = protocol.summarise(store, cells, None)
     first = summary.kinds[0]
-    kind = kind or first
+    kind = first if kind is None else kind
     if kind not in summary.kinds:
         raise SimError(
             f"kind {kind!r} is none of protocol {protocol.name}: use one of {', '.join(summary.kinds)}"
