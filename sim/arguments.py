@@ -2,12 +2,15 @@
 given."""
 
 import argparse
+from pathlib import Path
 from typing import NoReturn
 
 from sim.errors import SimError
 from sim.rates import GRAMMAR as RATE_HELP
 from sim.schedule import LABELS, SCHEDULES, TEACHERS
-from sim.verbs.common import DEFAULT_PROTOCOL
+
+DEFAULT_PROTOCOL = "first-step"
+DEFAULT_STORE = "grid.sqlite"
 
 
 class Parser(argparse.ArgumentParser):
@@ -16,6 +19,18 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise a SimError with what argparse would have printed."""
         raise SimError(f"{message}; see {self.prog} --help")
+
+
+def add_store(parser: argparse.ArgumentParser) -> None:
+    """Add the store that a verb reads or writes."""
+    parser.add_argument(
+        "--out", type=Path, default=Path(DEFAULT_STORE), help=f"the store (default {DEFAULT_STORE})"
+    )
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of results for programs."""
+    parser.add_argument("--json", action="store_true", help="results as JSON on standard output")
 
 
 def add_protocols(run: argparse.ArgumentParser) -> None:

@@ -146,7 +146,8 @@ class _Study:
         except (SimError, TheoryError):
             return set()
         numbers = {
-            self.usual.get(_without_samples(one.cell), "") if usual else one.cell.id: one.replicates for one in made
+            self.usual.get(_without_samples(one.cell), "") if usual else one.cell.id: one.replicates
+            for one in made
         }
         known = len(numbers) == len(made) and all(self.wanted.get(i, 0) >= r for i, r in numbers.items())
         return set(numbers) if known else set()

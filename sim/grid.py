@@ -8,7 +8,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from sim.arguments import Parser, add_protocols
+from sim.verbs import status
+
+if __name__ == "__main__" and sys.argv[1:2] == ["status"]:
+    # It need not wait until all that computes is imported.
+    raise SystemExit(status.main(sys.argv[2:]))
+
+from sim.arguments import DEFAULT_STORE, Parser, add_protocols
+from sim.arguments import add_json as _add_json
+from sim.arguments import add_store as _add_store
 from sim.errors import SimError
 from sim.execution.crew import Crew
 from sim.online import verbs as online_verbs
@@ -21,8 +29,6 @@ from sim.ranges import parse_count
 from sim.verbs import check, dry_run, plot, read, run, stores, tables
 from theory.errors import TheoryError
 from theory.output import exit_code
-
-DEFAULT_STORE = "grid.sqlite"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -68,7 +74,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _add_verbs(verb: "argparse._SubParsersAction[Parser]") -> None:
     for name, text in (
-        ("status", "what is stored"),
+        ("status", status.TEXT),
         ("plot", "draw figures of a store"),
     ):
         sub = verb.add_parser(name, help=text, description=text)
@@ -235,7 +241,7 @@ def _dispatch(given: argparse.Namespace) -> int:
                 return dry_run.dry_run(options, given.out, crew.count(), as_json=given.json)
             return run.run(options, given.out, crew, as_json=given.json, quiet=given.quiet)
         case "status":
-            return read.status(given.out, as_json=given.json)
+            return status.status(given.out, as_json=given.json)
         case "plot":
             return plot.plot(given.out, given.figure, given.protocol, given.kind, given.probes)
         case "probe":
@@ -302,16 +308,6 @@ def _add_protocol(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--protocol", choices=tuple(PROTOCOLS), help="which, where the store has cells of several"
     )
-
-
-def _add_store(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--out", type=Path, default=Path(DEFAULT_STORE), help=f"the store (default {DEFAULT_STORE})"
-    )
-
-
-def _add_json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="results as JSON on standard output")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from sim.cost_disk import stored_bytes
 from sim.gradients import GradientSums
 from sim.protocol.base import Json, Means, Options, Part, Payload, Progress, Protocol, Summary
 from sim.ranges import record_grid
-from sim.schedule import LowDegreeCurriculum, OneShot, Progressive, Schedule, schedule_from_spec
+from sim.schedule import LowDegreeCurriculum, OneShot, Progressive, Schedule
 from sim.store import Store, StoredCell
 
 CALL_SECONDS = 1.0
@@ -38,7 +38,7 @@ LEAST_TIMED, LEAST_SAMPLES = 4, 64
 class FirstStep(Protocol):
     """Cells of the first-step protocol."""
 
-    name: ClassVar[str] = "first-step"
+    name: ClassVar[str] = FirstStepCell.kind
     version: ClassVar[int] = 1
     flags: ClassVar[tuple[str, ...]] = (
         *("labels", "teacher", "teacher_error", "degree"),
@@ -52,9 +52,7 @@ class FirstStep(Protocol):
 
     def cell_from_spec(self, spec: Mapping[str, Any]) -> FirstStepCell:
         """A first-step cell."""
-        fields = dict(spec)
-        schedule = schedule_from_spec(fields.pop("schedule"))
-        return FirstStepCell(schedule=schedule, **fields)
+        return FirstStepCell.of_spec(spec)
 
     def run(self, parts: Sequence[Part], means: Means, progress: Progress) -> dict[str, dict[int, Payload]]:
         """Records: `success`, one character 0 or 1 for each B of the grid, and `digest` of all gradient sums."""

@@ -38,7 +38,9 @@ class Value:
     @property
     def key(self) -> str:
         """`order` as the page carries it."""
-        return "" if self.order is None else f"{self.order:.7g}" if isinstance(self.order, float) else self.order
+        return (
+            "" if self.order is None else f"{self.order:.7g}" if isinstance(self.order, float) else self.order
+        )
 
 
 @final

@@ -15,7 +15,6 @@ from sim.store import Store, StoredCell
 
 EXIT_CONSISTENT, EXIT_CONTRADICTED, EXIT_INCOMPLETE = 0, 1, 3
 TABLE_WIDTH = 160
-DEFAULT_PROTOCOL = "first-step"
 
 
 def console() -> Console:

@@ -1,41 +1,17 @@
-"""The verbs that read a store: status, explain, replay."""
+"""The verbs that read a store: explain, replay; status and plot are modules of their own."""
 
 import json
 from pathlib import Path
 
 from sim.errors import SimError
 from sim.execution.threads import check_threads
-from sim.numbers import duration, si
+from sim.numbers import duration
 from sim.protocol.base import Means, Part
 from sim.protocol.registry import protocol_of
 from sim.store import Store
 from sim.verbs.common import EXIT_CONSISTENT, EXIT_CONTRADICTED, note
 
 LONG_SECONDS = 20.0
-
-
-def status(out: Path, *, as_json: bool) -> int:
-    """What is stored, and what is missing of what runs asked for; where that is not known, nothing is said of it."""
-    with Store(out, write=False) as store, store.snapshot():
-        counts = store.counts()
-        rows = [(cell, counts[cell.id]) for cell in store.bare_cells()]
-    if as_json:
-        cells = [
-            {**cell.json(), "replicates": count.stored, "missing": count.missing} for cell, count in rows
-        ]
-        print(json.dumps({"cells": cells}, indent=2))
-        return EXIT_CONSISTENT
-    for cell, count in rows:
-        print(
-            f"{cell.id[:12]}  {cell.label():<44} to {si(cell.horizon):>8} samples, {count.stored} replicates"
-            f"{f', {count.missing} missing' if count.missing else ''}"
-        )
-    lacking = sum(count.missing or 0 for _, count in rows)
-    print(
-        f"{len(rows)} cells, {sum(count.stored for _, count in rows)} replicates in {out}"
-        f"{f', {lacking} missing' if lacking else ''}"
-    )
-    return EXIT_CONSISTENT
 
 
 def explain(out: Path, prefix: str, *, as_json: bool) -> int:

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+from sim.arguments import DEFAULT_PROTOCOL
 from sim.errors import SimError
 from sim.protocol.registry import protocol_named
 from sim.store import Store
-from sim.verbs.common import DEFAULT_PROTOCOL, EXIT_CONSISTENT, note, of_one_protocol
+from sim.verbs.common import EXIT_CONSISTENT, note, of_one_protocol
 
 
 def export(out: Path, form: str, to: Path | None, name: str | None) -> int:

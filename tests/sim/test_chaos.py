@@ -123,7 +123,7 @@ def test_workers_scheduler_and_driver_killed_and_the_table_is_the_same(tmp_path:
 # the whole of it
 
 GRIDS: dict[str, tuple[str, ...]] = {
-    "first-step": ("--n", "100,150", "--k", "4", "--replicates", "192"),
+    "first-step": ("--n", "100,150", "--k", "4", "--replicates", "128"),
     "online": ("--protocol", "online", "--steps", "1500000", "--checkpoints", "50000", "--seed", "0,1"),
 }
 
