@@ -119,7 +119,7 @@ def store_instantly(out: Path, cell_count: int, replicates: int, slots: int) -> 
         begun = time.perf_counter()
         queue = Queue(missing_parts(wanted, store.replicates))
         planned = time.perf_counter()
-        before, stored, since = memory(), 0, planned
+        before, stored, since, worked = memory(), 0, planned, time.process_time()
 
         def sink(finished: Sequence[Finished]) -> None:
             nonlocal stored, since
@@ -131,7 +131,7 @@ def store_instantly(out: Path, cell_count: int, replicates: int, slots: int) -> 
                 since = now
 
         outcome = drive(queue, workers, sink, lambda text: None)
-        ended = time.perf_counter()
+        ended, worked = time.perf_counter(), time.process_time() - worked
     assert outcome.finished == total
     return {
         "cells": cell_count,
@@ -146,6 +146,7 @@ def store_instantly(out: Path, cell_count: int, replicates: int, slots: int) -> 
             "closing": time.perf_counter() - ended,
         },
         "units_per_second": total / (ended - planned),
+        "processor_seconds_per_unit": worked / total,
         "memory_before": before,
         "tenths": [dataclasses.asdict(tenth) for tenth in tenths],
         "store_bytes": out.stat().st_size,
@@ -250,7 +251,8 @@ def text(found: Mapping[str, Any]) -> str:
     """The result for people."""
     lines = [
         f"{found['units']:,} units of {found['cells']:,} cells, {found['slots']} instant workers: "
-        f"{found['units_per_second']:,.0f} units/s into the store",
+        f"{found['units_per_second']:,.0f} units/s into the store, "
+        f"{1e6 * found['processor_seconds_per_unit']:.1f} µs of the processor a unit",
         *(f"  {name}: {seconds:.2f} s" for name, seconds in found["seconds"].items()),
         f"store: {found['store_bytes'] / 1e6:.0f} MB, {found['store_bytes'] / found['units']:.0f} bytes a record",
         f"status of it: {found['status_seconds']:.2f} s",
