@@ -65,7 +65,12 @@ def horizon(n: int, k: int, q: int, schedule: Schedule, delta: float) -> int:
     if math.isinf(sufficient):
         prediction = Prediction(n, q, target)
         sufficient = prediction.samples_for(0.99 * prediction.plateau) if prediction.plateau > 0 else math.inf
-    if sufficient > MAX_SAMPLES:
+    if MAX_SAMPLES < sufficient < math.inf:
+        raise SimError(
+            f"{schedule.label()} at n = {n}, k = {k} may need {sufficient:.2g} samples a student, more than the "
+            f"{MAX_SAMPLES} that are allowed: give --samples up to that, or a smaller n"
+        )
+    if math.isinf(sufficient):
         raise SimError(
             f"no number of samples suffices for {schedule.label()} at n = {n}, k = {k}: "
             f"{signal_sentence(n, q, k)} Give --samples to measure all the same"

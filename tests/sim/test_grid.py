@@ -502,3 +502,12 @@ def test_run_is_the_default_verb(tiny: Path, tiny_result: Result) -> None:
 
 def test_a_refusal_does_not_depend_on_the_verb_being_named(tiny: Path) -> None:
     assert call("--n", "0", "--out", tiny).refusal == call("run", "--n", "0", "--out", tiny).refusal
+
+
+def test_where_more_samples_are_needed_than_are_allowed_it_says_how_many(tmp_path: Path) -> None:
+    options = ("--schedule", "cross-entropy", "--dry-run", "--out", tmp_path / "none")
+    refusal = call("--n", 4095, "--k", 4, *options).refusal
+    assert refusal == (
+        "cross-entropy at n = 4095, k = 4 may need 9.4e+12 samples a student, more than the 8796093022208 that are "
+        "allowed: give --samples up to that, or a smaller n"
+    )
