@@ -97,7 +97,7 @@ def draw_samples(
 
 
 def finish_axes(axes: Axes, ticks: Sequence[int], title: str | None) -> None:
-    """Logarithmic axes with ticks at the n that are there, and the legend under a title.
+    """Logarithmic axes with ticks at the n that are there, as far as they have room, and the legend under a title.
 
     Args:
         axes: with everything drawn on them.
@@ -108,7 +108,8 @@ def finish_axes(axes: Axes, ticks: Sequence[int], title: str | None) -> None:
     axes.set_yscale("log")
     if ticks:
         axes.set_xlim(ticks[0] / 1.15, ticks[-1] * 1.15)
-        axes.set_xticks(ticks, [str(n) for n in ticks])
+        shown = legible(ticks)
+        axes.set_xticks(shown, [str(n) for n in shown])
         axes.set_xticks([], minor=True)
     axes.set_xlabel("n")
     axes.grid(True, which="major", linewidth=0.4, alpha=0.5)
@@ -116,6 +117,16 @@ def finish_axes(axes: Axes, ticks: Sequence[int], title: str | None) -> None:
         axes.legend(fontsize=8, framealpha=0.9, title=title, title_fontsize=8)
     else:
         say_empty(axes, NOT_REACHED)
+
+
+def legible(ticks: Sequence[int]) -> list[int]:
+    """Those of the n, increasing, whose labels have room on a logarithmic axis; the first and the last among them."""
+    least = 0.065 * math.log(ticks[-1] / ticks[0])
+    kept = [ticks[0]]
+    for n in ticks[1:-1]:
+        if math.log(n / kept[-1]) >= least <= math.log(ticks[-1] / n):
+            kept.append(n)
+    return [*kept, *ticks[-1:]] if len(ticks) > 1 else kept
 
 
 def best_bound(cell: CellSummary, kind: Kind) -> tuple[str, float]:

@@ -86,7 +86,8 @@ def draw_success(axes: Axes, lines: Sequence[Line], probability: float, *, panel
     """
     drawn = Drawn()
     left, right = _limits(lines)
-    step = min(0.06, 0.5 / max(1, len(lines)))
+    step = min(0.06, 0.4 / max(1, len(lines)))
+    height = _STRIP
 
     def seen(x: float, y: float) -> Place | None:
         return (x, y) if left <= x <= right and math.isfinite(y) else None
@@ -105,8 +106,10 @@ def draw_success(axes: Axes, lines: Sequence[Line], probability: float, *, panel
             places = [seen(row.x, float(row.y or 0)) for row in rows[start:]]
             drawn.add(rows, [*[None] * start, *places])
         drawn.take(_draw_predicted(axes, line, colour, left, right, panel))
-        drawn.take(_draw_bounds(axes, line, colour, probability, _STRIP + step * index, seen, panel))
-    _finish(axes, (left, right), _STRIP + step * max(0, len(lines) - 1), probability, drawn)
+        bounds = _draw_bounds(axes, line, colour, probability, height, seen, panel)
+        drawn.take(bounds)
+        height += step if bounds else 0
+    _finish(axes, (left, right), max(1.0, height - step) if height > _STRIP else 1.0, probability, drawn)
     return drawn
 
 
@@ -197,13 +200,10 @@ def _finish(
     axes.set_xlabel("samples")
     axes.grid(True, which="major", linewidth=0.4, alpha=0.5)
     handles = axes.get_legend_handles_labels()[0]
-    if handles:
-        axes.legend(
-            fontsize=7 if len(handles) > 10 else 8,
-            framealpha=0.85,
-            loc="center left",
-            ncols=1 + len(handles) // 11,
-        )
+    if len(handles) > len(COLOURS):  # they would hide the lines
+        axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0, frameon=False)
+    elif handles:
+        axes.legend(fontsize=8, framealpha=0.85, loc="center left")
     if not drawn:
         say_empty(axes)
 
@@ -253,14 +253,14 @@ def _figure(name: str, page: Sequence[SuccessPanel], what: str) -> Drawing:
         axes.set_title(plain_text(panel.name, 50) + more, fontsize=10)
         if index % 3 == 0:
             axes.set_ylabel("success")
-    dashed = ", predicted (dashed)" if predicted else ""
+    proved = any("bound" in row.series for panel in panels for row in panel.rows)
     head(
         figure,
-        f"{what}, {name}: measured with 95 % intervals{dashed}\n"
-        "above: proved bounds of the samples for the dotted probability",
+        f"{what}, {name}: measured with 95 % intervals{', predicted (dashed)' if predicted else ''}"
+        + ("\nabove: proved bounds of the samples for the dotted probability" if proved else ""),
     )
-    shown = "measured with 95 % intervals, predicted and proved" if predicted else "measured and proved"
-    title = f"{what}, {name}, against samples: {shown}."
+    shown = ["measured with 95 % intervals", *["predicted"] * predicted, *["proved"] * proved]
+    title = f"{what}, {name}, against samples: {', '.join(shown)}."
     return Drawing(figure, tuple(panels), title, "success")
 
 

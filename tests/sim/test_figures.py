@@ -11,7 +11,7 @@ import pytest
 from sim.errors import SimError
 from sim.figures import COLOURS, HEADER, MARKERS, Drawing, Drawn, Panel, Row, save_data, save_drawing, settle
 from sim.figures.base import MAX_FIGURES, head, limited, panel_axes, sentence
-from sim.figures.samples import Measured, draw_band, draw_crossings, draw_samples, samples_drawing
+from sim.figures.samples import Measured, draw_band, draw_crossings, draw_samples, legible, samples_drawing
 from sim.figures.settings import settings, spread
 from sim.schedule import CrossEntropy
 from sim.summary import CellSummary, number
@@ -193,6 +193,20 @@ def test_without_points_the_axes_say_so() -> None:
         axes = axes_of()
         draw_samples(axes, cells, {})
         assert texts(axes) == ["this success was not reached"]
+
+
+def test_many_n_have_ticks_with_room() -> None:
+    ns = list(range(7, 47, 2))
+    kept = legible(ns)
+    assert kept[0] == 7
+    assert kept[-1] == 45
+    assert set(kept) < set(ns)
+    axes = axes_of()
+    draw_samples(axes, [first_step(n, [100]) for n in ns], {})
+    assert [t.get_text() for t in axes.get_xticklabels()] == [str(n) for n in kept]
+    assert legible([50]) == [50]
+    assert legible([50, 51]) == [50, 51]
+    assert legible([50, 100, 150, 200]) == [50, 100, 150, 200]
 
 
 def test_a_panel_for_each_k() -> None:
