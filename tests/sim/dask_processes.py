@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -21,6 +22,28 @@ if __name__ == "__main__":
         print(cluster.scheduler_address, flush=True)
         sys.stdin.read()
 """
+
+
+NURSERY = """
+import os, signal, sys, uuid
+
+import numpy, scipy.special, torch
+import distributed.cli.dask_worker
+import sim.execution.remote
+
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+print("ready", flush=True)
+for line in sys.stdin:
+    child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        sim.execution.remote._TOKEN = uuid.uuid4().hex
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(2, 1)
+        sys.exit(distributed.cli.dask_worker.main(line.rstrip("\\n").split("\\t"), standalone_mode=False))
+    print(child, flush=True)
+"""
+"""Forks workers that have imported everything: they are there at once, however busy the machine is."""
 
 
 PLANT = """
@@ -82,6 +105,62 @@ def local_cluster(workers: int, folder: Path) -> Iterator[str]:
         process.wait(30)
 
 
+class Nursery:
+    """Starts workers at once; see NURSERY."""
+
+    def __init__(self, log: IO[str], folder: Path) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", NURSERY],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            cwd=folder,
+            env=os.environ | {"PYTHONPATH": os.getcwd()},
+            text=True,
+        )
+        assert self._read() == "ready"
+
+    def _read(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip()
+
+    def start(self, *arguments: str) -> "Forked":
+        assert self._process.stdin is not None
+        self._process.stdin.write("\t".join(arguments) + "\n")
+        self._process.stdin.flush()
+        return Forked(int(self._read()))
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait(30)
+        self._process.stdout.close()
+
+
+class Forked:
+    """A worker of a nursery, which nobody has to wait for."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+
+    def poll(self) -> int | None:
+        """None while it is there."""
+        return None if Path(f"/proc/{self.pid}").exists() else 0
+
+    def kill(self) -> None:
+        """kill -9, if it is there."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+
+    def wait(self, seconds: float) -> None:
+        """Until it is gone."""
+        end = time.monotonic() + seconds
+        while self.poll() is None:
+            assert time.monotonic() < end, "a worker that was killed is still there"
+            time.sleep(0.01)
+
+
 class Processes:
     """A scheduler and workers, each a process without a nanny, started again when they are not there.
 
@@ -90,16 +169,27 @@ class Processes:
         workers: how many.
         threads: of each worker.
         preload: a script that workers load first.
+        at_once: workers are forks of a process that has imported everything.
     """
 
-    def __init__(self, folder: Path, workers: int, threads: int = 1, preload: Path | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        workers: int,
+        threads: int = 1,
+        preload: Path | None = None,
+        *,
+        at_once: bool = False,
+    ) -> None:
         self.folder, self.threads, self.preload = folder, threads, preload
         self.port = free_port()
         self.address = f"tcp://127.0.0.1:{self.port}"
+        self._listening = ("--host", "127.0.0.1", "--port", str(self.port), "--no-dashboard")
         self._environment = os.environ | {"PYTHONPATH": os.getcwd()}
         self._log: IO[str] = (folder / "cluster.log").open("a")
-        self.scheduler = self._start("scheduler", "--host", "127.0.0.1", "--port", str(self.port))
-        self.workers: list[subprocess.Popen[bytes]] = []
+        self.scheduler = self._start("scheduler", *self._listening)
+        self._nursery = Nursery(self._log, folder) if at_once else None
+        self.workers: list[subprocess.Popen[bytes] | Forked] = []
         for _ in range(workers):
             self.add_worker()
 
@@ -111,12 +201,14 @@ class Processes:
             process.kill()
         for process in (*self.workers, self.scheduler):
             process.wait(10)
+        if self._nursery is not None:
+            self._nursery.close()
         self._log.close()
 
     def mend(self) -> None:
         """Start again what has ended, as the cluster's keeper would."""
         if self.scheduler.poll() is not None:
-            self.scheduler = self._start("scheduler", "--host", "127.0.0.1", "--port", str(self.port))
+            self.scheduler = self._start("scheduler", *self._listening)
         self.workers = [self._worker() if w.poll() is not None else w for w in self.workers]
 
     def add_worker(self) -> None:
@@ -133,18 +225,18 @@ class Processes:
         self.scheduler.kill()
         self.scheduler.wait(10)
 
-    def _worker(self) -> "subprocess.Popen[bytes]":
-        return self._start(
-            "worker",
+    def _worker(self) -> "subprocess.Popen[bytes] | Forked":
+        arguments = [
             self.address,
-            *("--nworkers", "1", "--nthreads", str(self.threads), "--no-nanny"),
+            *("--nworkers", "1", "--nthreads", str(self.threads), "--no-nanny", "--no-dashboard"),
             *("--local-directory", str(self.folder / "space")),
             *(() if self.preload is None else ("--preload", str(self.preload))),
-        )
+        ]
+        return self._start("worker", *arguments) if self._nursery is None else self._nursery.start(*arguments)
 
     def _start(self, kind: str, *arguments: str) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(
-            [sys.executable, "-m", f"distributed.cli.dask_{kind}", *arguments, "--no-dashboard"],
+            [sys.executable, "-m", f"distributed.cli.dask_{kind}", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,

@@ -112,7 +112,7 @@ def test_workers_scheduler_and_driver_killed_and_the_table_is_the_same(tmp_path:
     try:
         launcher.start(tmp_path, *run, "--workers", 1, "--out", "plain.sqlite")
         assert launcher.wait() in (0, 3)
-        with Processes(tmp_path, 2) as cluster:
+        with Processes(tmp_path, 2, at_once=True) as cluster:
             out = tmp_path / "s.sqlite"
             chaos(launcher, cluster, out, run, 6, (0.3, 1.5))
         assert table(out) == table(tmp_path / "plain.sqlite")
@@ -153,7 +153,7 @@ def test_fifty_workers_killed_every_few_seconds(name: str, tmp_path: Path) -> No
             assert plainly(f"LocalCluster of {workers}", "--scheduler", address) == expected
     begun = time.monotonic()
     (tmp_path / "err").unlink()
-    with Processes(tmp_path, 3) as cluster:
+    with Processes(tmp_path, 3, at_once=True) as cluster:
         out = tmp_path / "chaos.sqlite"
         chaos(commands, cluster, out, run, 50, (2.0, 4.0))
     again = (tmp_path / "err").read_text().count(": it is run again")
