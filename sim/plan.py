@@ -182,13 +182,19 @@ def predicted_success(cell: FirstStepCell, replicates: int) -> Callable[[float],
     """
     target = cell.schedule.target(cell.n, cell.k)
     if target is not None:
-        return Prediction(cell.n, cell.q, target).success if cell.n > cell.k else lambda B: 1.0
+        return _predicted(Prediction(cell.n, cell.q, target)) if cell.n > cell.k else lambda B: 1.0
     schedule = cell.schedule
     assert isinstance(schedule, Progressive)
     exact = schedule.teacher == "phase-1-projected" or schedule.labels == "logits"
     if not exact or replicates < 1:
         return None
     return _average([_student(cell, schedule, replicate)[0] for replicate in range(replicates)])
+
+
+@functools.lru_cache(maxsize=1024)
+def _predicted(prediction: Prediction) -> Callable[[float], float]:
+    """Its success, of which what is asked again, as of cells that differ in their seed, is kept."""
+    return functools.lru_cache(maxsize=256)(prediction.success)
 
 
 def _average(students: Sequence[Callable[[float], float]]) -> Callable[[float], float]:

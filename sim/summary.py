@@ -254,7 +254,7 @@ class GridSummary(JudgedSummary):
         for cell in self.cells:
             yield from explain_cell(cell)
 
-    def drawings(self, kind: str, report: Report | None = None) -> list[Any]:
+    def drawings(self, kind: str, report: Report | None = None) -> Sequence[Any]:
         """Samples to success against n; success against samples; samples over n and k. The report is not read."""
         self.refuse_kind(kind)
         match kind:

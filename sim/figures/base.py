@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Final, NamedTuple, final
+from typing import Final, NamedTuple, final, overload
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
@@ -147,14 +147,43 @@ class Drawing:
         return tuple(dict.fromkeys(row for panel in self.panels for row in panel.rows))
 
 
-def limited(drawings: Sequence[Callable[[], Drawing]]) -> list[Drawing]:
-    """The first `MAX_FIGURES` of the drawings, whose titles say how many are left out."""
-    drawn = [draw() for draw in drawings[:MAX_FIGURES]]
-    left_out = len(drawings) - len(drawn)
-    if not left_out:
-        return drawn
-    text = f" {len(drawn)} of {len(drawings)} such figures are drawn."
-    return [replace(one, title=one.title + text, left_out=left_out) for one in drawn]
+@final
+class Drawings(Sequence[Drawing]):
+    """Figures of one kind, each drawn when it is asked for: the first `MAX_FIGURES`, whose titles say how many are left
+    out.
+    """
+
+    def __init__(self, drawings: Sequence[Callable[[], Drawing]]) -> None:
+        self._drawings = drawings
+        self._drawn: dict[int, Drawing] = {}
+
+    def __len__(self) -> int:
+        return min(len(self._drawings), MAX_FIGURES)
+
+    @overload
+    def __getitem__(self, index: int) -> Drawing: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Drawing]: ...
+
+    def __getitem__(self, index: int | slice) -> Drawing | list[Drawing]:
+        if isinstance(index, slice):
+            return [self._one(i) for i in range(len(self))[index]]
+        return self._one(range(len(self))[index])
+
+    def _one(self, index: int) -> Drawing:
+        if index not in self._drawn:
+            drawing, left_out = self._drawings[index](), len(self._drawings) - len(self)
+            if left_out:
+                text = f" {len(self)} of {len(self._drawings)} such figures are drawn."
+                drawing = replace(drawing, title=drawing.title + text, left_out=left_out)
+            self._drawn[index] = drawing
+        return self._drawn[index]
+
+
+def limited(drawings: Sequence[Callable[[], Drawing]]) -> Sequence[Drawing]:
+    """The figures of a kind; none of none."""
+    return Drawings(drawings) if drawings else []
 
 
 def plain_text(text: str, length: int = 60) -> str:

@@ -81,7 +81,7 @@ def _field(measured: Measured, horizon: int) -> Field:
 
 def heat_drawings(
     figures: Iterable[tuple[str, Mapping[str, Mapping[tuple[int, int], Shown]]]], what: str
-) -> list[Drawing]:
+) -> Sequence[Drawing]:
     """Figures of at most `MAX_PANELS` heat maps, all maps of one `what` on one colour scale.
 
     Args:
@@ -128,7 +128,7 @@ def _figure(
     return Drawing(figure, tuple(panels), f"{title} over n and k, a heat map for each setting.", "heat")
 
 
-def step_heat(summary: GridSummary) -> list[Drawing]:
+def step_heat(summary: GridSummary) -> Sequence[Drawing]:
     """Samples of a first step for success 1 − δ over n and k, a panel a schedule; none without measurements."""
     panels = {
         name: {

@@ -114,7 +114,7 @@ def draw_fields(
                         ha="center",
                         va="center",
                         fontsize=8,
-                        color="white" if dark else "black",
+                        color="#fefefe" if dark else "#111111",
                     )
         if not np.isnan(colours).all():
             scale = axes.figure.colorbar(image, ax=axes)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Final, final
 
 import numpy as np
@@ -39,8 +40,8 @@ from theory.verdict import Kind
 MAX_LINES: Final = 20
 """More cannot be told apart."""
 
-POINTS: Final = 33
-"""Of a predicted curve."""
+STEP, FINER = 0.04, 3
+"""Where a predicted curve changes by more from an octave to the next, it has so many points an octave."""
 
 _STRIP: Final = 1.09
 """Bounds stand above success 1, one line's over the other's."""
@@ -154,11 +155,23 @@ def _draw_predicted(axes: Axes, line: Line, colour: str, left: float, right: flo
         return Drawn()
     if line.curve is not None:
         right = min(right, float(line.curve.grid[-1]))
-    points = [(float(x), line.predicted(float(x))) for x in np.geomspace(left, max(left, right), POINTS)]
-    points = [(x, y) for x, y in points if math.isfinite(y)]
+    points = [(x, y) for x, y in _followed(line.predicted, left, max(left, right)) if math.isfinite(y)]
     if points:
         axes.plot(*zip(*points, strict=True), color=colour, linewidth=1.3, linestyle="--", alpha=0.8)
     return Drawn(Row(panel, f"{line.label}, predicted", x, y) for x, y in points)
+
+
+def _followed(curve: Callable[[float], float], left: float, right: float) -> list[tuple[float, float]]:
+    """Points of a curve from left to right: one an octave, at powers of 2, and more of them where it rises."""
+    inside = range(math.ceil(math.log2(left)), math.floor(math.log2(right)) + 1)
+    places = sorted({left, *(2.0**j for j in inside), right})
+    points = [(x, curve(x)) for x in places]
+    found = points[:1]
+    for (x0, y0), (x1, y1) in pairwise(points):
+        if not abs(y1 - y0) <= STEP:  # nor where it is no number at one end
+            found += [(x, curve(x)) for x in (x0 * (x1 / x0) ** (i / FINER) for i in range(1, FINER))]
+        found.append((x1, y1))
+    return found
 
 
 def _draw_bounds(
@@ -224,7 +237,7 @@ class SuccessPanel:
     lines: tuple[Callable[[], Line], ...]
 
 
-def success_drawings(groups: Sequence[tuple[str, Sequence[SuccessPanel]]], what: str) -> list[Drawing]:
+def success_drawings(groups: Sequence[tuple[str, Sequence[SuccessPanel]]], what: str) -> Sequence[Drawing]:
     """Figures of at most `MAX_PANELS` panels, those of a group together.
 
     Args:
@@ -264,7 +277,7 @@ def _figure(name: str, page: Sequence[SuccessPanel], what: str) -> Drawing:
     return Drawing(figure, tuple(panels), title, "success")
 
 
-def step_drawings(summary: GridSummary) -> list[Drawing]:
+def step_drawings(summary: GridSummary) -> Sequence[Drawing]:
     """Success of a first step: a figure a k, a panel a schedule, a line an n; none without measurements."""
     groups = []
     for k in sorted({c.cell.k for c in summary.cells}):

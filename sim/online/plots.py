@@ -52,7 +52,7 @@ _ORIGIN: Final = f"teacher's {100 * ORIGIN_LEVEL:g} % crossing"
 T = TypeVar("T", int, float)
 
 
-def drawings(kind: str, summary: OnlineSummary, report: Report | None = None) -> list[Drawing]:
+def drawings(kind: str, summary: OnlineSummary, report: Report | None = None) -> Sequence[Drawing]:
     """The figures of a kind, one for each setting that has what they show; none where no setting has.
 
     Args:

@@ -233,7 +233,7 @@ class OnlineSummary(Summary):
         for cell in self.cells:
             yield from explain_cell(cell)
 
-    def drawings(self, kind: str, report: Report | None = None) -> list[Any]:
+    def drawings(self, kind: str, report: Report | None = None) -> Sequence[Any]:
         """Accuracy against samples, of teachers and students; and what `sim.online.plots` draws."""
         self.refuse_kind(kind)
         if kind == self.kinds[0]:

@@ -140,7 +140,7 @@ class Summary(ABC):
         """All that there is to say about the cells, in lines; used for one cell."""
 
     @abstractmethod
-    def drawings(self, kind: str, report: Report | None = None) -> list[Any]:
+    def drawings(self, kind: str, report: Report | None = None) -> Sequence[Any]:
         """The figures of a kind, at most 12, whose titles say how many are left out.
 
         Args:
@@ -148,8 +148,8 @@ class Summary(ABC):
             report: probes of a teacher, for kinds that show them.
 
         Returns:
-            Drawings (`sim.figures.base.Drawing`; matplotlib is imported when it is needed); none where no cell has
-            what the kind shows.
+            Drawings (`sim.figures.base.Drawing`), each drawn when it is asked for (matplotlib is imported when it is
+            needed); none where no cell has what the kind shows.
 
         Raises:
             SimError: there is no such kind.

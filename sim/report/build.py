@@ -29,7 +29,7 @@ from sim.versions import fingerprint, versions
 MAX_FIGURES: Final = 40
 """On a page."""
 
-A_KIND: Final = 4
+A_KIND: Final = 2
 """Figures of one kind and protocol that are shown."""
 
 ONLINE, CORRELATIONS = "online", "correlations"
@@ -177,18 +177,18 @@ def _figures(studies: Sequence[Study]) -> tuple[list[Shown], list[str]]:
         for kind, drawings in _drawings(study):
             plot = f"{study.plot} --kind {kind}" if study.plot and kind != CORRELATIONS else ""
             kept = drawings[: min(A_KIND, MAX_FIGURES - len(shown))]
-            for drawing in kept:
+            for drawing in (one for one in kept if one.rows):
                 shown.append(Shown(picture(drawing, f"figure-{len(shown) + 1}"), study.cells, plot))
             if len(kept) < len(drawings):
                 where = f"; {plot} draws them" if plot else ""
-                left = len(drawings) - len(kept)
+                left = len(drawings) - len(kept) + kept[0].left_out if kept else len(drawings)
                 notes.append(f"{study.title}: {left} more figures of kind {kind} are not shown{where}.")
     return shown, notes
 
 
-def _drawings(study: Study) -> Iterable[tuple[str, list[Drawing]]]:
+def _drawings(study: Study) -> Iterable[tuple[str, Sequence[Drawing]]]:
     for kind in study.summary.kinds:
-        yield kind, [drawing for drawing in study.summary.drawings(kind) if drawing.rows]
+        yield kind, study.summary.drawings(kind)
     yield CORRELATIONS, [correlation_drawing(report) for report in study.reports]
 
 

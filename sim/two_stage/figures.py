@@ -83,7 +83,7 @@ def totals_drawing(summary: TwoStageGrid) -> Drawing:
     )
 
 
-def success_drawings_of(summary: TwoStageGrid) -> list[Drawing]:
+def success_drawings_of(summary: TwoStageGrid) -> Sequence[Drawing]:
     """Share of students with a loss ≤ ε against totals: a figure a (k, ε), a panel a series, a line an n."""
     groups = []
     for k, epsilon in _each(summary):
@@ -109,7 +109,7 @@ def _line(cell: TwoStageSummary, epsilon: Fraction) -> Line:
     return Line(f"n = {cell.cell.n}", cell.total_curve(epsilon), None, ("", lower), ("", upper))
 
 
-def heat_drawings(summary: TwoStageGrid) -> list[Drawing]:
+def heat_drawings(summary: TwoStageGrid) -> Sequence[Drawing]:
     """Totals to each loss over n and k: a figure an ε, a panel a series; none without measurements."""
     highs = {1 - cell.delta for cell in summary.cells}
     level = f"for {100 * highs.pop():g} % of students" if len(highs) == 1 else "for 1 − δ of students"

@@ -16,7 +16,7 @@ Growths and ratios are shown, not judged: bounds of totals leave room for any sl
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -284,7 +284,7 @@ class TwoStageGrid(JudgedSummary):
         for cell in self.cells:
             yield from explain_cell(cell)
 
-    def drawings(self, kind: str, report: Report | None = None) -> list[Any]:
+    def drawings(self, kind: str, report: Report | None = None) -> Sequence[Any]:
         """Totals against n; success against totals; totals over n and k. The report is not read."""
         self.refuse_kind(kind)
         from sim.two_stage import figures
