@@ -193,7 +193,14 @@ def test_killed_at_ten_random_moments_and_resumed_equals_an_uninterrupted_run(
     assert table(path) == uninterrupted
     # Workers ended with their drivers, and nothing is left beside the store.
     until(lambda: not any(alive(session) for session in sessions), 10, "a worker outlived its driver")
-    assert {p.name for p in tmp_path.iterdir()} == {"s.sqlite", "s.png", "s.svg", "out", "err"}
+    assert {p.name for p in tmp_path.iterdir()} == {
+        "s.sqlite",
+        "s.png",
+        "s.svg",
+        "s.figure.csv",
+        "out",
+        "err",
+    }
     before = path.read_bytes()
     launcher.start(tmp_path, *RUN, "--workers", 1, "--out", path)
     assert launcher.wait() in (0, 3)
