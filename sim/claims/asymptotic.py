@@ -9,11 +9,11 @@ of the networks of which the statements speak; each entry says which.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, final
 
 from sim.claims.bounds import TWO_STAGE, sources
-from sim.claims.claim import Case, Claim, Comparison, Measured, Reliability
+from sim.claims.claim import Case, Claim, Comparison, Measured, Reliability, certain
 from sim.claims.evidence import Evidence
 from sim.claims.words import LEVEL, ran, setting_of
 from sim.schedule import CrossEntropy, OneShot, Progressive
@@ -64,10 +64,11 @@ class GrowthClaim(Claim):
             ids = tuple(cell.id for cell in cells if cell.n in (*growth.fit.used, *growth.fit.missing))
             low, high = float(interval.lower), float(interval.upper)
             shown = Measured(what, growth.fit.slope, low, high, LEVEL, ids)
-            yield Comparison(shown, 0, _judge(interval, exponent, kind))
+            yield Comparison(shown, 0, partial(certain, judge_side(interval, exponent, kind)))
 
 
-def _judge(interval: Interval, exponent: float, kind: Kind) -> Callable[[float], Judgement]:
+def judge_side(interval: Interval, exponent: float, kind: Kind) -> Judgement:
+    """Whether an interval lies on the claimed side of an exponent; nothing is contradicted."""
     upper = kind is Kind.UPPER
     supported = interval.upper <= exponent if upper else interval.lower >= exponent
     text = f"The interval [{interval.lower:.3g}, {interval.upper:.3g}] is "
@@ -78,7 +79,7 @@ def _judge(interval: Interval, exponent: float, kind: Kind) -> Callable[[float],
     else:
         reason = f"{text}not on the claimed side of {exponent:g}, which contradicts nothing: n is finite."
         judgement = Judgement(Verdict.UNDECIDED, reason, interval.alpha)
-    return lambda alpha: judgement
+    return judgement
 
 
 @lru_cache(maxsize=64)

@@ -27,7 +27,7 @@ RAW = (
 )
 PHASE_ONE = (
     "python -m sim.grid --protocol two-stage --teacher phase-1 --schedule progressive --n 51 --k 2 --loss 0.1 "
-    "--replicates 64 --dead-zone 9357/5308328"
+    "--replicates 256 --dead-zone 9357/5308328"
 )
 
 

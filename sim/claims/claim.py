@@ -111,6 +111,11 @@ class Comparison:
         )  # fmt: skip
 
 
+def certain(judgement: Judgement, alpha: float) -> Judgement:
+    """The verdict of a comparison without chance, whatever the level."""
+    return judgement
+
+
 @final
 @dataclass(frozen=True)
 class Case:

@@ -5,10 +5,12 @@ import io
 import math
 import shlex
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
+from sim.claims.asymptotic import judge_side
 from sim.claims.claim import Claim, Comparison, Measured, Reliability
 from sim.claims.evidence import Evidence
 from sim.claims.ledger import CLAIMS, ledger
@@ -19,6 +21,9 @@ from sim.schedule import OneShot, Progressive
 from sim.store import Store
 from sim.study import parts_of
 from sim.summary import GrowthSummary
+from sim.two_stage.cell import TwoStageCell
+from sim.two_stage.options import TAG
+from sim.two_stage.summary import TwoStageSummary
 from tests.sim.claim_cases import first_step, judged, verdict
 from tests.sim.conftest import cells
 from tests.sim.test_growth import growth
@@ -26,7 +31,8 @@ from tests.sim.test_two_stage_summary import summary_of
 from theory.__main__ import main as theory
 from theory.bounds import REGISTRY
 from theory.errors import TheoryError
-from theory.verdict import Judgement, Verdict
+from theory.intervals import Interval
+from theory.verdict import Judgement, Kind, Verdict
 
 CONSISTENT, CONTRADICTED, UNDECIDED = Verdict.CONSISTENT, Verdict.CONTRADICTED, Verdict.UNDECIDED
 
@@ -234,3 +240,57 @@ def test_numbers_are_checked() -> None:
 def test_a_claim_without_command_says_why() -> None:
     with pytest.raises(TheoryError, match="say why"):
         replace(CLAIMS[0], command=None)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "kind", "expected"),
+    [
+        (1.0, 2.0, Kind.UPPER, CONSISTENT),
+        (1.5, 2.5, Kind.UPPER, UNDECIDED),
+        (2.5, 3.0, Kind.UPPER, UNDECIDED),
+        (2.0, 3.0, Kind.LOWER, CONSISTENT),
+        (1.5, 2.5, Kind.LOWER, UNDECIDED),
+        (1.0, 1.5, Kind.LOWER, UNDECIDED),
+    ],
+)
+def test_exponents_are_consistent_on_the_claimed_side_only(
+    low: float, high: float, kind: Kind, expected: Verdict
+) -> None:
+    assert judge_side(Interval(low, high, 0.05), 2.0, kind).verdict is expected
+
+
+@pytest.mark.parametrize(("found", "expected"), [(60, CONSISTENT), (5, CONTRADICTED), (32, UNDECIDED)])
+def test_students_of_random_teachers(found: int, expected: Verdict) -> None:
+    """The bound is 0.46 for these; the dead zone is a short fraction near the theorem's."""
+    schedule = Progressive("phase-1", "logits", 256)
+    sizes = (Fraction(9357, 5308328), 0, 131_072, 4096, 1, 0)
+    cell = TwoStageCell(TAG, 51, 2, schedule, "signed", *sizes)
+    good, bad = (
+        {
+            "found": mark * len(cell.first_grid),
+            "loss": [0.0] * len(cell.second_grid),
+            "error": [0.0] * len(cell.second_grid),
+            "online": 1.0,
+        }
+        for mark in "10"
+    )
+    stored = {"delta": 0.1, "losses": ["1/10"], "online": 364.0, "bounds": []}
+    payloads = {r: good if r < found else bad for r in range(64)}
+    evidence = Evidence(two_stage=(TwoStageSummary(cell, stored, payloads, None),))
+    assert verdict(evidence, "phase-1-success") is expected
+    other = replace(cell, dead_zone=Fraction(1, 500))
+    assert (
+        verdict(Evidence(two_stage=(TwoStageSummary(other, stored, payloads, None),)), "phase-1-success")
+        is None
+    )
+
+
+@pytest.mark.parametrize(("loss", "expected"), [(0.1, CONSISTENT), (5.0, CONTRADICTED)])
+def test_students_with_biases(loss: float, expected: Verdict) -> None:
+    sizes = (None, 6, 64, 64, 1, 0)
+    cell = TwoStageCell(TAG, 21, 2, Progressive(), "biases", *sizes)
+    points = len(cell.ladder)
+    payload = {"loss": [loss] * points, "error": [0.0] * points}
+    stored = {"delta": 0.1, "losses": ["1/10"], "bounds": [], "expected_loss": [0.05] * 64}
+    summary = TwoStageSummary(cell, stored, dict.fromkeys(range(64), payload), None)
+    assert verdict(Evidence(two_stage=(summary,)), "N-raw") is expected
