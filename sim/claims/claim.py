@@ -15,7 +15,7 @@ Technometrics 24, 1982).
 
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -135,6 +135,11 @@ class Case:
     note: str = ""
     published: bool = True
 
+    @property
+    def sides(self) -> int:
+        """Sides of tests that could contradict the claim."""
+        return sum(comparison.sides for comparison in self.comparisons)
+
 
 @final
 @dataclass(frozen=True)
@@ -215,19 +220,13 @@ class Claim(ABC):
         return ""
 
     @final
-    def tests(self, evidence: Evidence) -> int:
-        """How many sides of tests could contradict it."""
-        return sum(c.sides for case in self.cases(evidence) for c in case.comparisons)
-
-    @final
-    def entries(self, evidence: Evidence, alpha: float) -> list[Entry]:
+    def entries(self, cases: Sequence[Case], alpha: float) -> list[Entry]:
         """Its rows.
 
         Args:
-            evidence: what was measured.
+            cases: its own, of some evidence.
             alpha: two-sided error of each comparison's contradiction.
         """
-        cases = tuple(self.cases(evidence))
         rows = [_entry(self, case, alpha) for case in cases]
         if any(case.published for case in cases):
             return rows
@@ -247,6 +246,5 @@ def _entry(claim: Claim, case: Case, alpha: float) -> Entry:
         deciding = [overall.reason]
     more = len(deciding) - REASONS
     parts = [*deciding[:REASONS], f"And {more} more." if more > 0 else "", case.note]
-    sides = sum(comparison.sides for comparison in case.comparisons)
     reason = " ".join(part for part in parts if part)
-    return Entry(claim, case.setting, overall.verdict, case.ran, measured, reason, sides)
+    return Entry(claim, case.setting, overall.verdict, case.ran, measured, reason, case.sides)

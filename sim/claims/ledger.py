@@ -71,7 +71,8 @@ def level(tests: int) -> float:
 
 def ledger(evidence: Evidence, claims: tuple[Claim, ...] = CLAIMS) -> Ledger:
     """Hold the evidence against all claims."""
-    tests = sum(claim.tests(evidence) for claim in claims)
+    found = [(claim, tuple(claim.cases(evidence))) for claim in claims]
+    tests = sum(case.sides for _, cases in found for case in cases)
     alpha = level(tests)
-    entries = tuple(entry for claim in claims for entry in claim.entries(evidence, alpha))
+    entries = tuple(entry for claim, cases in found for entry in claim.entries(cases, alpha))
     return Ledger(entries, tests, alpha)

@@ -18,6 +18,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 
 from sim.figures import Drawing, Panel, Row
+from sim.figures.base import settle
 from sim.numbers import si
 from sim.report.table import Column, Table, Value
 from sim.report.table import Row as TableRow
@@ -32,10 +33,10 @@ DATA_ROWS: Final = 100
 CSV_ROWS: Final = 2000
 """Rows of a figure's CSV, at most 300 kB: a page is to be mailed."""
 
-DENSE: Final = 1500
+DENSE: Final = 400
 """Of a figure with more rows lines and points are pixels: as vectors they would be a megabyte."""
 
-RASTER_DPI: Final = 150
+RASTER_DPI: Final = 110
 
 T = TypeVar("T")
 
@@ -112,6 +113,7 @@ def _drawn(drawing: Drawing) -> ET.Element:
         for panel in drawing.panels:
             panel.axes.set_rasterization_zorder(2.45)  # lines and points lie below, text above
             panel.axes.patch.set_facecolor("none")  # a white one would be among the pixels
+    settle(drawing.figure)
     # Without a salt every drawing has ids of its own; text stays text, so that it can be read, found and copied.
     with rc_context({"svg.hashsalt": "sim", "svg.fonttype": "none"}):
         drawing.figure.savefig(file, format="svg", dpi=RASTER_DPI, metadata={"Date": None})
