@@ -250,7 +250,7 @@ def settle(figure: Figure) -> None:
     """Lay a figure out, once: each further drawing would move the axes by a little, and change the bytes of files."""
     engine = figure.get_layout_engine()
     if engine is not None and not isinstance(engine, PlaceHolderLayoutEngine):
-        figure.draw_without_rendering()
+        engine.execute(figure)
         figure.set_layout_engine("none")
 
 

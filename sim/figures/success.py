@@ -37,7 +37,7 @@ from sim.summary import CellSummary, GridSummary
 from theory.intervals import SuccessCurve
 from theory.verdict import Kind
 
-MAX_LINES: Final = 20
+MAX_LINES: Final = 12
 """More cannot be told apart."""
 
 STEP, FINER = 0.04, 3

@@ -10,6 +10,7 @@ from typing import Final, final
 from sim.claims.evidence import Evidence
 from sim.claims.ledger import ledger
 from sim.claims.records import read as read_records
+from sim.commands import commands as commands_for
 from sim.figures import Drawing
 from sim.levels import ALPHA_CONTRADICTED, ALPHA_SHOWN, ALPHA_SUPPORTED
 from sim.online.plots import correlation_drawing
@@ -20,8 +21,9 @@ from sim.report import first_step, online, two_stage
 from sim.report.lines import lines
 from sim.report.page import Page, Section, Shown
 from sim.report.picture import picture
-from sim.report.sources import Sources, commands_of, read
+from sim.report.sources import Command, Sources, commands_of, read
 from sim.report.table import Column, Row, Table, Value, count, text
+from sim.store import StoredCell
 from sim.summary import GridSummary
 from sim.two_stage.summary import TwoStageGrid
 from sim.versions import fingerprint, versions
@@ -53,9 +55,10 @@ class Study:
     Attributes:
         anchor, title, lead: of its section.
         summary: what they say.
-        cells: ids of those that commands make; none of records.
+        cells: ids of those that commands make.
         plot: the command that draws them; empty without a store.
         reports: probes of teachers, drawn with them.
+        commands: of cells that are in no store.
     """
 
     anchor: str
@@ -65,6 +68,7 @@ class Study:
     cells: tuple[str, ...]
     plot: str
     reports: tuple[Report, ...]
+    commands: tuple[Command, ...] = ()
 
 
 def build(
@@ -86,6 +90,7 @@ def build(
         found = ledger(Evidence.of([study.summary for study in studies], probed))
         figures, notes = _figures(studies)
         commands, without = commands_of(sources)
+        commands += [command for study in studies for command in study.commands]
         return Page(
             title="Sparse parity and progressive distillation: what holds",
             lead=_lead(sources, records, probes),
@@ -140,9 +145,19 @@ def _recorded(paths: Sequence[Path]) -> Iterable[Study]:
     if paths:
         recorded = read_records(paths)
         names = ", ".join(path.name for path in paths)
-        lead = f"Networks trained online earlier, from the records in {names}."
+        lead = (
+            f"Networks trained online earlier, from the records in {names}. Where an earlier version of the protocol "
+            "recorded them, the commands train them again up to rounding."
+        )
         summary = OnlineSummary(recorded.online)
-        yield Study("records", "Recorded runs", lead, summary, (), "", recorded.reports)
+        cells = [(StoredCell(s.cell, s.theory), len(s.records)) for s in recorded.online if s.records]
+        made = commands_for(cells)
+        again = tuple(
+            Command(f"{line} --out again.sqlite", own, names)
+            for line, own in zip(made.lines, made.makes, strict=True)
+        )
+        ids = tuple(stored.cell.id for stored, _ in cells)
+        yield Study("records", "Recorded runs", lead, summary, ids, "", recorded.reports, again)
 
 
 def _tables(study: Study) -> list[Table]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, final
 
-from sim.claims.claim import Entry, Measured
+from sim.claims.claim import Entry, Measured, Source
 from sim.numbers import si
 from sim.report.table import OPEN
 
@@ -41,7 +41,7 @@ class Line:
         measured: the numbers beside it.
         all_measured: those folded away; more_measured: how many more there are.
         cells: that all its numbers come from.
-        command: what runs it, of an open one; empty where nothing can, and `without` says why.
+        command: what runs it; empty where nothing can, and `without` says why.
     """
 
     anchor: str
@@ -79,7 +79,7 @@ def _line(entry: Entry, taken: set[str]) -> Line:
         claim.title,
         claim.statement,
         str(claim.source),
-        str(claim.source).partition(", resting on ")[0],
+        _short(claim.source),
         claim.reliability.value,
         entry.setting,
         claim.reported,
@@ -90,9 +90,18 @@ def _line(entry: Entry, taken: set[str]) -> Line:
         tuple(map(_number, numbers[:FOLDED])),
         max(0, len(numbers) - FOLDED),
         tuple(dict.fromkeys(cell for one in entry.measured for cell in one.cells)),
-        (claim.command or "") if entry.verdict is None else "",
+        claim.command or "",
         claim.without,
     )
+
+
+def _short(source: Source) -> str:
+    """For example `Panigrahi et al., Figure 1 left`."""
+    author, comma, rest = source.work.partition(",")
+    several = " et al." if " et al." in rest else ""
+    if not comma or source.place.startswith("resting on"):
+        return source.work
+    return f"{author}{several}, {source.place}" if source.place else source.work
 
 
 def _anchor(name: str, taken: set[str]) -> str:

@@ -16,6 +16,7 @@ from typing import Final, TypeVar, final
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 
 from sim.figures import Drawing, Panel, Row
 from sim.figures.base import settle
@@ -110,13 +111,15 @@ def picture(drawing: Drawing, anchor: str) -> Picture:
 def _drawn(drawing: Drawing) -> ET.Element:
     file = io.StringIO()
     if len(drawing.rows) > DENSE:
-        for panel in drawing.panels:
-            panel.axes.set_rasterization_zorder(2.45)  # lines and points lie below, text above
-            panel.axes.patch.set_facecolor("none")  # a white one would be among the pixels
+        for axes in (panel.axes for panel in drawing.panels):
+            for artist in (*axes.lines, *axes.collections, *axes.patches):
+                artist.set_rasterized(True)
     settle(drawing.figure)
+    drawing.figure.set_dpi(RASTER_DPI)
     # Without a salt every drawing has ids of its own; text stays text, so that it can be read, found and copied.
     with rc_context({"svg.hashsalt": "sim", "svg.fonttype": "none"}):
-        drawing.figure.savefig(file, format="svg", dpi=RASTER_DPI, metadata={"Date": None})
+        # Not `savefig`, which lays out, and so draws, once more.
+        FigureCanvasSVG(drawing.figure).print_svg(file, metadata={"Date": None})  # type: ignore[no-untyped-call]
     return ET.fromstring(file.getvalue())
 
 

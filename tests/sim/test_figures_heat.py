@@ -106,7 +106,8 @@ def test_colours_are_read_without_colour_vision_and_texts_on_them() -> None:
     (image,) = (artist for artist in axes.get_children() if isinstance(artist, AxesImage))
     grey = [float(np.dot(image.cmap(image.norm(v))[:3], (0.299, 0.587, 0.114))) for v in (1.0, 10.0, 100.0)]
     assert grey == sorted(grey, reverse=True)
-    assert [to_rgba(t.get_color())[0] for t in axes.texts] == [0.0, 1.0]
+    dark, light = (to_rgba(t.get_color())[0] for t in axes.texts)
+    assert (dark < 0.1, light > 0.9) == (True, True)
 
 
 def test_scales_of_nothing() -> None:
