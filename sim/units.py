@@ -24,7 +24,7 @@ LEAST_SECONDS = 0.25
 """Units that become shorter do not become shorter than this."""
 
 DRIVER_SECONDS = 0.02
-"""On many workers units are longer, so that one comes back no more often than this."""
+"""On many workers units are longer, also at the end, so that one comes back no more often than this."""
 
 UNIT_BYTES = 256 * 2**20
 """Many replicates at a time need no more memory than this, or are divided further."""
@@ -196,9 +196,9 @@ class Queue:
     def _size(self, cell: Cell, each: float, slots: int) -> int:
         measured, expected = self._ratios.get((cell.protocol, cell.series), (0.0, 0.0))
         ratio = measured / expected if expected > 0 else 1.0
-        length = max(UNIT_SECONDS, DRIVER_SECONDS * slots)
+        length, least = (max(seconds, DRIVER_SECONDS * slots) for seconds in (UNIT_SECONDS, LEAST_SECONDS))
         if slots > 1:
-            length = min(length, max(LEAST_SECONDS, self.left * ratio / (SHARES * slots)))
+            length = min(length, max(least, self.left * ratio / (SHARES * slots)))
         return max(1, int(length / max(each * ratio, 1e-9)))
 
     def _begin(self, group: int) -> None:

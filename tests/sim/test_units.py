@@ -173,7 +173,8 @@ class Model:
         if item.piece.divisible:
             length = max(UNIT_SECONDS, DRIVER_SECONDS * slots)
             if slots > 1:
-                length = min(length, max(LEAST_SECONDS, before / (SHARES * slots)))
+                least = max(LEAST_SECONDS, DRIVER_SECONDS * slots)
+                length = min(length, max(least, before / (SHARES * slots)))
             assert size == 1 or unit.seconds <= length * (1 + 1e-9)
             assert size == item.waiting or (size + 1) * item.each > length * (1 - 1e-9)
         item.waiting -= size
@@ -306,7 +307,7 @@ def simulated(plan: Plan, workers: int, factor: float) -> list[float]:
     st.sampled_from([1.0, 0.25, 4.0]),
 )
 def test_all_workers_end_together(pieces: list[tuple[float, int]], workers: int, factor: float) -> None:
-    """Within max(LEAST_SECONDS, longest replicate), whatever the grid.
+    """Within the longest of LEAST_SECONDS, DRIVER_SECONDS for each worker, and a replicate, whatever the grid.
 
     Proof, for exact costs. Let t be when a worker first finds nothing, B the bound, p the number of workers. A unit
     that still runs then, begun at s when L was left, has length l <= max(B, L / 2p). Suppose l > B. What was left
@@ -315,7 +316,7 @@ def test_all_workers_end_together(pieces: list[tuple[float, int]], workers: int,
     L' / (2p - 1) >= l (the case L' < 2pB is like it): the unit had ended. So l <= B.
 
     A model that is wrong by one factor changes no share of what is left; where it expects too little, units are
-    longer than LEAST_SECONDS by that factor until the first has told.
+    longer than the least by that factor until the first has told.
     """
     plan = Plan(
         [
@@ -324,8 +325,21 @@ def test_all_workers_end_together(pieces: list[tuple[float, int]], workers: int,
         ]
     )
     ends = simulated(plan, workers, factor)
-    bound = max(LEAST_SECONDS * max(1.0, factor), factor * max(each for each, _ in pieces))
+    least = max(LEAST_SECONDS, DRIVER_SECONDS * workers)
+    bound = max(least * max(1.0, factor), factor * max(each for each, _ in pieces))
     assert max(ends) - min(ends) <= bound * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("workers", [300, 1000])
+def test_however_many_workers_the_driver_hears_of_fifty_units_a_second(workers: int) -> None:
+    plan = single([0.1 * 500 * workers] * 4, 500 * workers)  # 200 s for each worker
+    with pytest.MonkeyPatch.context() as patch:
+        units = drained(plan.queue(patch), workers)
+    last = {part.cell.id: part.replicates[-1] for part in plan.parts()}
+    for unit in units:
+        (part,) = unit.parts
+        assert unit.seconds >= DRIVER_SECONDS * workers - 0.11 or part.replicates[-1] == last[part.cell.id]
+    assert len(units) <= 200 / DRIVER_SECONDS + 8
 
 
 @pytest.mark.parametrize("factor", [4.0, 0.25])
