@@ -27,7 +27,7 @@ from sim.errors import SimError
 from sim.execution.threads import set_threads
 from sim.protocol.base import Means, Part, Piece, Protocol, Wanted
 from sim.protocol.registry import protocol_of
-from sim.units import UNIT_SECONDS
+from sim.units import UNIT_SECONDS, fitting
 
 CALIBRATION_SECONDS: Final = 3.0
 
@@ -300,7 +300,8 @@ def _run(trial: Part) -> float:
 def _unit(part: Part, seconds: float) -> Part:
     """As many replicates of a part as one unit has, about."""
     size = max(1, int(UNIT_SECONDS * len(part.replicates) / max(seconds, 1e-9)))
-    return Part(part.cell, part.replicates[:size])
+    unit = Part(part.cell, part.replicates[:size])
+    return Part(part.cell, unit.replicates[: fitting(unit)])
 
 
 def _whole(piece: Piece) -> bool:

@@ -149,7 +149,7 @@ class Queue:
         else:
             (part,) = piece.parts
             each = piece.seconds / len(part.replicates)
-            size = _fitting(
+            size = fitting(
                 Part(part.cell, part.replicates[start : start + self._size(part.cell, each, slots)])
             )
             some = part.replicates[start : start + size]
@@ -216,7 +216,7 @@ class Queue:
             heapq.heappush(self._heap, (-each - chain, name, 0, piece, group))
 
 
-def _fitting(part: Part) -> int:
+def fitting(part: Part) -> int:
     """How many replicates of a part, from the first on, can be run at a time."""
     size, protocol = len(part.replicates), protocol_of(part.cell)
     while size > 1 and protocol.memory([Part(part.cell, part.replicates[:size])]) > UNIT_BYTES:

@@ -1,6 +1,6 @@
 """Grids on a cluster whose workers, scheduler and driver are killed again and again: the table is that of one process.
 
-The whole of it, 50 workers killed for each kind of grid, takes a quarter of an hour and says what it saw:
+The whole of it, 50 workers killed for each kind of grid, takes some twenty minutes and says what it saw:
 
     python -m pytest -m nightly -s tests/sim/test_chaos.py
 """
@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -19,8 +20,8 @@ import pytest
 pytest.importorskip("distributed")
 
 from tests.sim.conftest import table
-from tests.sim.dask_processes import Processes, local_cluster
-from tests.sim.test_processes import GRID, Launcher, until
+from tests.sim.dask_processes import Processes
+from tests.sim.test_processes import GRID, REPLICATES, Launcher, until
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning:distributed")
 
@@ -59,23 +60,31 @@ def chaos(
     starter: Starter,
     cluster: Processes,
     out: Path,
-    run: tuple[object, ...],
+    run: Callable[[int], tuple[object, ...]],
+    size: int,
     kills: int,
     pause: tuple[float, float],
-) -> None:
+) -> int:
     """Run a grid on a cluster of which workers are killed; the scheduler is, once, and the driver is, once.
 
     Args:
         starter: of drivers.
         cluster: which is kept up.
         out: the store.
-        run: verb and grid, with work for longer than all this takes.
+        run: verb and grid of a size; larger ones have the work of smaller ones, and more.
+        size: to begin with; doubled whenever the run ends before all is done.
         kills: of workers; after a third of them the scheduler's turn comes, after two thirds the driver's.
         pause: seconds between them, least and most.
+
+    Returns:
+        the size in the end.
     """
     chance = random.Random(7)
-    start = (*run, "--scheduler", cluster.address, "--out", out)
-    session = starter.start(out.parent, *start)
+
+    def start() -> int:
+        return starter.start(out.parent, *run(size), "--scheduler", cluster.address, "--out", out)
+
+    session = start()
     until(out.exists, 120, "no store in two minutes")
     for kill in range(kills):
         moment = time.monotonic() + chance.uniform(*pause)
@@ -83,19 +92,23 @@ def chaos(
             cluster.mend()
             time.sleep(0.05)
         cluster.kill_worker(chance.randrange(len(cluster.workers)))
-        assert not has_ended(session), f"the run ended after {kill} kills: give it more work"
+        if has_ended(session):
+            assert starter.wait() in (0, 3)
+            size *= 2
+            session = start()
         if kill == kills // 3:
             cluster.kill_scheduler()
         if kill == 2 * kills // 3:
             os.kill(session, signal.SIGKILL)
-            assert starter.wait() == -signal.SIGKILL
-            session = starter.start(out.parent, *start)
+            starter.wait()
+            session = start()
     end = time.monotonic() + 1800
     while not has_ended(session):
         assert time.monotonic() < end, "the run has not ended in half an hour"
         cluster.mend()
         time.sleep(0.1)
     assert starter.wait() in (0, 3)
+    return size
 
 
 def has_ended(process: int) -> bool:
@@ -107,57 +120,53 @@ def has_ended(process: int) -> bool:
 
 
 def test_workers_scheduler_and_driver_killed_and_the_table_is_the_same(tmp_path: Path) -> None:
-    launcher = Launcher()
-    run = ("run", *GRID, "--quiet")
+    def run(size: int) -> tuple[object, ...]:
+        return ("run", *GRID, "--quiet", "--replicates", size)
+
+    launcher, out, plain = Launcher(), tmp_path / "s.sqlite", tmp_path / "plain.sqlite"
     try:
-        launcher.start(tmp_path, *run, "--workers", 1, "--out", "plain.sqlite")
-        assert launcher.wait() in (0, 3)
         with Processes(tmp_path, 2, at_once=True) as cluster:
-            out = tmp_path / "s.sqlite"
-            chaos(launcher, cluster, out, run, 6, (0.3, 1.5))
-        assert table(out) == table(tmp_path / "plain.sqlite")
+            size = chaos(launcher, cluster, out, run, REPLICATES, 6, (0.3, 1.5))
+        launcher.start(tmp_path, *run(size), "--workers", 1, "--out", plain)
+        assert launcher.wait() in (0, 3)
     finally:
         launcher.close()
+    assert table(out) == table(plain)
 
 
 # the whole of it
 
-GRIDS: dict[str, tuple[str, ...]] = {
-    "first-step": ("--n", "100,150", "--k", "4", "--replicates", "128"),
-    "online": ("--protocol", "online", "--steps", "1500000", "--checkpoints", "50000", "--seed", "0,1"),
-}
+
+def first_steps(size: int) -> tuple[object, ...]:
+    return ("run", "--n", "100,150", "--k", 4, "--replicates", size)
+
+
+def networks(size: int) -> tuple[object, ...]:
+    """Teachers and their students, of as many seeds."""
+    seeds = ",".join(map(str, range(size)))
+    return ("run", "--protocol", "online", "--steps", "1e6", "--checkpoints", "50000", "--seed", seeds)
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize("name", GRIDS)
-def test_fifty_workers_killed_every_few_seconds(name: str, tmp_path: Path) -> None:
-    commands, run, seen = Commands(), ("run", *GRIDS[name]), []
-
-    def note(what: str, begun: float) -> None:
-        seen.append(f"{what}: {time.monotonic() - begun:.0f} s")
-        print(f"\n{name}, {seen[-1]}", end="", flush=True)
-
-    def plainly(what: str, *how: object) -> str:
-        begun, out = time.monotonic(), tmp_path / f"{what}.sqlite"
-        commands.start(tmp_path, *run, *how, "--quiet", "--out", out)
-        assert commands.wait() in (0, 3)
-        note(what, begun)
-        return table(out)
-
-    expected = plainly("in process", "--workers", 1)
-    assert plainly("2 processes", "--workers", 2) == expected
-    for workers in (2, 4):
-        folder = tmp_path / f"local-{workers}"
-        folder.mkdir()
-        with local_cluster(workers, folder) as address:
-            assert plainly(f"LocalCluster of {workers}", "--scheduler", address) == expected
+@pytest.mark.parametrize(("run", "size"), [(first_steps, 128), (networks, 3)])
+def test_fifty_workers_killed_every_few_seconds(
+    run: Callable[[int], tuple[object, ...]], size: int, tmp_path: Path
+) -> None:
+    commands, out, plain = Commands(), tmp_path / "s.sqlite", tmp_path / "plain.sqlite"
     begun = time.monotonic()
-    (tmp_path / "err").unlink()
     with Processes(tmp_path, 3, at_once=True) as cluster:
-        out = tmp_path / "chaos.sqlite"
-        chaos(commands, cluster, out, run, 50, (3.0, 6.0))
-    again = (tmp_path / "err").read_text().count(": it is run again")
-    note(f"50 workers, the scheduler and the driver killed, units run again {again} times", begun)
-    assert " failed: " not in (tmp_path / "err").read_text()
+        size = chaos(commands, cluster, out, run, size, 50, (3.0, 6.0))
+    said = (tmp_path / "err").read_text()
+    again = said.count(": it is run again")
+    print(
+        f"\n{run.__name__}({size}), 50 workers, the scheduler and the driver killed in "
+        f"{time.monotonic() - begun:.0f} s: units were run again {again} times"
+    )
     assert again > 0
+    assert " failed: " not in said
+    begun = time.monotonic()
+    commands.start(tmp_path, *run(size), "--workers", 1, "--quiet", "--out", plain)
+    assert commands.wait() in (0, 3)
+    expected = table(plain)
+    print(f"in process {time.monotonic() - begun:.0f} s; {len(expected):,} characters of CSV")
     assert table(out) == expected
