@@ -65,9 +65,9 @@ class Line:
 
 
 def lines(entries: Sequence[Entry]) -> tuple[Line, ...]:
-    """The lines, in the order of the entries."""
+    """The lines, in the order of the entries, those that are open after the others."""
     taken: set[str] = set()
-    return tuple(_line(entry, taken) for entry in entries)
+    return tuple(_line(entry, taken) for entry in sorted(entries, key=lambda entry: entry.open))
 
 
 def _line(entry: Entry, taken: set[str]) -> Line:
