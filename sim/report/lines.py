@@ -129,7 +129,7 @@ def words(one: Measured) -> str:
     value = "-" if one.value is None else si(one.value)
     if one.low is None or one.high is None:
         return f"{one.what}: {value}"
-    level = "" if one.level is None else f" ({100 * one.level:g} %)"
+    level = "" if one.level is None else f" ({100 * one.level:.3g} %)"
     return f"{one.what}: {value} [{_end(one.low)}, {_end(one.high)}]{level}"
 
 

@@ -1,8 +1,10 @@
 """The report: what is on the page, where it comes from, and what is refused."""
 
 import html
+import math
 import re
 import shutil
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,14 @@ import pytest
 from sim.claims.evidence import Evidence
 from sim.claims.ledger import CLAIMS, ledger
 from sim.commands import PROGRAM
+from sim.figures.base import Drawing, Panel, panel_axes, plain_text
 from sim.grid import build_parser
 from sim.numbers import crossing_text
+from sim.online.draw import draw_accuracy
+from sim.online.marks import Series
 from sim.report.build import build
 from sim.report.lines import lines
+from sim.report.picture import picture
 from sim.report.sources import commands_of, read
 from sim.report.table import MAX_ROWS, Column, Row, Table, count, text, verdict
 from sim.store import Store
@@ -227,3 +233,62 @@ def test_an_unfinished_store_is_shown_as_it_is(tmp_path: Path) -> None:
     alter(path, "DELETE FROM records WHERE replicate = 1")
     assert report(path, "--out", out).code == 0
     assert "2 of 3" in words(out)
+
+
+class Tags(HTMLParser):
+    """The elements, attributes and text of a piece of HTML."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_text_in_a_figure_is_text(hostile: str) -> None:
+    figure, (axes,) = panel_axes(1)
+    series = Series(hostile, (1.0, 2.0), ((0.5, 0.9), (0.6, 0.8)))
+    drawn = draw_accuracy(axes, [series], panel=hostile)
+    axes.set_title(plain_text(hostile))
+    made = picture(Drawing(figure, (Panel.of(axes, drawn),), hostile, "accuracy"), "f")
+    found, plain = Tags(made.svg), hostile.replace("\0", "")
+    assert found.tags <= {
+        "svg",
+        "g",
+        "path",
+        "use",
+        "text",
+        "circle",
+        "title",
+        "defs",
+        "clippath",
+        "rect",
+        "tspan",
+    }
+    assert not {name for name in found.attributes if name.startswith("on")}
+    assert plain.split()[0] in found.text or "\0" in hostile
+    assert made.points == 2
+
+
+def test_points_are_where_they_are_drawn() -> None:
+    figure, (axes,) = panel_axes(1)
+    drawn = draw_accuracy(axes, [Series("one", (1.0, 2.0, 4.0), ((0.5, 0.9, 0.95),))])
+    made = picture(Drawing(figure, (Panel.of(axes, drawn),), "accuracy", "accuracy"), "f")
+    hits = [(float(x), float(y)) for x, y in re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)"', made.svg)]
+    # Markers of the line, as matplotlib wrote them.
+    marks = [
+        (float(x), float(y))
+        for x, y in re.findall(r'<use [^>]*x="([\d.]+)" y="([\d.]+)" style="fill', made.svg)
+    ]
+    assert len(hits) == 3
+    for x, y in hits:
+        assert min(math.hypot(x - a, y - b) for a, b in marks) < 0.2

@@ -4,12 +4,15 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sim.report.build import build
+from sim.report.page import Section
+from sim.report.table import Column, Row, Table, real, text
 from tests.sim.conftest import ONLINE, TINY, run_grid
 from tests.sim.report_cases import HOSTILE, poison, report
 from tests.sim.test_two_stage_grid import BIASES, SIGNED
@@ -126,6 +129,24 @@ def test_tables_sort_by_mouse_and_keyboard(browser: Any, page_file: Path) -> Non
         values = [float(text.replace(",", "")) for text in shown]
         assert values in (sorted(values), sorted(values, reverse=True))
     assert heads.nth(n).get_attribute("aria-sort") is None
+    page.context.close()
+
+
+def test_numbers_sort_as_numbers_and_words_as_words(browser: Any, tiny: Path, tmp_path: Path) -> None:
+    numbers = (4.35, 1e6, None, 4.4, 200.0, 0.5, -1.0)
+    words = ("ten", "Two", "n=9", "n=10", "a", "b", "c")
+    rows = [Row((real(number), text(word))) for number, word in zip(numbers, words, strict=True)]
+    made = Table.of("made", "made up", (Column("number", numeric=True), Column("word")), rows)
+    page_of = replace(build([tiny], [], [], []), sections=(Section("s", "s", "s", (made,)),))
+    page_of.write(tmp_path / "r.html")
+    page, _ = opened(browser, tmp_path / "r.html")
+    heads = page.locator("#made thead th button")
+    up = ["-1", "0.5", "4.35", "4.4", "200", "1.00e6"]
+    for expected in (up, up[::-1]):
+        heads.nth(0).click()
+        assert column(page, "made", 0) == [*expected, "-"]
+    heads.nth(1).click()
+    assert column(page, "made", 1) == ["a", "b", "c", "n=9", "n=10", "ten", "Two"]
     page.context.close()
 
 
