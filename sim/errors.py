@@ -15,3 +15,14 @@ class WorkerError(SimError):
 
 class Paused(Exception):
     """The time of a unit of work was up; what it came to is among the artifacts."""
+
+
+def reason(error: Exception) -> str:
+    """What is wrong with values that were read, in a few words.
+
+    >>> reason(KeyError("cell"))
+    "'cell' is missing"
+    """
+    if isinstance(error, KeyError):
+        return f"{error.args[0]!r} is missing"
+    return str(error).partition("\n")[0]

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float64, Int64
 
 from kernels import Network
-from sim.errors import SimError
+from sim.errors import SimError, reason
 from sim.probe import CHUNK, READINGS, Monomial, ProbeSpec, correlations
 
 BATCH: Final = 1 << 22
@@ -111,7 +111,7 @@ class Probes:
                 for p in values["points"]
             )
         except (KeyError, TypeError, AttributeError) as error:
-            raise SimError(f"these values are no probes: {error!r} in them is wrong") from error
+            raise SimError(f"these values are no probes: {reason(error)}") from error
         return cls(ProbeSpec.from_spec(values["spec"]), points)
 
 

@@ -1,5 +1,6 @@
 """All claims, and what the evidence says of each."""
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
@@ -40,13 +41,16 @@ class Ledger:
         """The correction in a sentence."""
         many = f"{self.tests} one-sided tests (an equality counts as two) could contradict a claim"
         if self.tests * ALPHA_CONTRADICTED <= 2 * FAMILY_ERROR:
-            rule = f"each does at a one-sided error of {self.alpha / 2:.2g}, as everywhere in this package"
+            rule = f"each does at a one-sided error of {self.alpha / 2:.2g}, as in the tables of grids"
         else:
             rule = f"each does at a one-sided error of {FAMILY_ERROR}/{self.tests} = {self.alpha / 2:.2g} (Bonferroni)"
+        family = math.ceil(1e4 * min(FAMILY_ERROR, self.tests * self.alpha / 2) - 1e-9) / 1e4
         return (
             f"{many}; {rule}, so that all of them together call any true claim contradicted with probability at most "
-            f"{min(FAMILY_ERROR, self.tests * self.alpha / 2):.2g}. Consistent means that every comparison supports "
-            "the claim at a one-sided error of 5 %, which needs no correction."
+            f"{family:g}. Consistent means that every comparison supports the claim: lower bounds and shares at a "
+            "one-sided error of 5 %; upper bounds by excluding, at 5 %, that so many samples fail twice as often as "
+            "the bound allows; slopes and plateaus by not being contradicted where their interval is narrow enough "
+            "to tell. That all comparisons have to agree makes a correction needless."
         )
 
     @cached_property

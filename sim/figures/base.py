@@ -110,16 +110,28 @@ class Panel:
         rows: of what is drawn there.
         place: where a row is drawn, in data coordinates of the axes: (x, y), or where it is moved aside, is a tick of
             its own, a mark at the budget or a field of a heat map; None for a row that can be pointed at nowhere.
+        across: what x is.
+        up: what y is; None: as the axes say; empty: as the last part of each row's panel says.
     """
 
     axes: Axes
     rows: tuple[Row, ...]
     place: Callable[[Row], Place | None]
+    across: str = ""
+    up: str | None = None
 
     @staticmethod
-    def of(axes: Axes, drawn: Drawn) -> "Panel":
-        """The panel of axes on which that was drawn."""
-        return Panel(axes, tuple(drawn), drawn.place)
+    def of(axes: Axes, drawn: Drawn, up: str | None = None) -> "Panel":
+        """The panel of axes on which that was drawn, x as their label says now: of stacked axes only one keeps it."""
+        return Panel(axes, tuple(drawn), drawn.place, axes.get_xlabel(), up)
+
+    def words(self, row: Row) -> tuple[str, str]:
+        """What x and y of a row are."""
+        across, up = (
+            self.across or self.axes.get_xlabel(),
+            self.axes.get_ylabel() if self.up is None else self.up,
+        )
+        return across or "x", up or row.panel.rpartition(", ")[2]
 
 
 @final

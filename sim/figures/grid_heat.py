@@ -120,7 +120,9 @@ def _figure(
     panels = []
     for axes, (name, cells), own in zip(every, page, axes_of, strict=True):
         panels.append(
-            Panel.of(axes, draw_grid(axes, cells, own[0], own[1], "samples", panel=name, norm=norm))
+            Panel.of(
+                axes, draw_grid(axes, cells, own[0], own[1], "samples", panel=name, norm=norm), "samples"
+            )
         )
         axes.set_title(plain_text(name, 50), fontsize=10)
     title = title[:1].upper() + title[1:]

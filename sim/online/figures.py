@@ -117,7 +117,7 @@ def width_samples_figure(
     figure, (axes,) = _figure(1, title)
     drawn = draw_width_samples(axes, student_widths, teacher_widths, samples, accuracies)
     text = sentence("Samples to 90 % over the widths of student and teacher", title)
-    return Drawing(figure, (Panel.of(axes, drawn),), text, "widths")
+    return Drawing(figure, (Panel.of(axes, drawn, ""),), text, "widths")
 
 
 def temperature_heat_figure(
@@ -148,7 +148,7 @@ def temperature_heat_figure(
     for axes, (name, (widths, temperatures, samples, accuracies)) in zip(every, panels.items(), strict=False):
         own = draw_temperature_samples(axes, widths, temperatures, samples, accuracies, panel=name, norm=norm)
         axes.set_title(plain_text(name, 50), fontsize=9)
-        drawn.append(Panel.of(axes, own))
+        drawn.append(Panel.of(axes, own, ""))
     lines = [plain_text(line, 200) for line in f"Samples to 90 %: {title}".split("\n") if line]
     head(figure, "\n".join(lines))
     text = sentence("Samples to 90 % over student width and temperature", title)

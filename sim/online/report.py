@@ -30,7 +30,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sim.cell import Cell
-from sim.errors import SimError
+from sim.errors import SimError, reason
 from sim.online.cell import TeacherCell
 from sim.online.window import RULE, Window
 from sim.probe import READINGS
@@ -144,7 +144,7 @@ class Report:
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             if isinstance(error, SimError):
                 raise
-            raise SimError(f"these values are no probes of a teacher: {error!r} in them is wrong") from error
+            raise SimError(f"these values are no probes of a teacher: {reason(error)}") from error
         if not isinstance(cell, TeacherCell) or reading not in READINGS:
             raise SimError("these values are no probes of a teacher: use what the verb probe wrote")
         return Report(cell, window, reading, agrees, transition, held_out, probes)

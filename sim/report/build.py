@@ -12,7 +12,7 @@ from sim.claims.ledger import ledger
 from sim.claims.records import read as read_records
 from sim.commands import commands as commands_for
 from sim.figures import Drawing
-from sim.levels import ALPHA_CONTRADICTED, ALPHA_SHOWN, ALPHA_SUPPORTED
+from sim.levels import ALPHA_CONTRADICTED, ALPHA_SHOWN
 from sim.online.plots import correlation_drawing
 from sim.online.report import Report, read_report
 from sim.online.summary import OnlineSummary
@@ -37,13 +37,14 @@ A_KIND: Final = 2
 ONLINE, CORRELATIONS = "online", "correlations"
 
 METHOD: Final = (
-    f"Intervals that are shown have level {1 - ALPHA_SHOWN:.0%}: Clopper-Pearson for rates, the crossings of their "
-    "ends for samples, order statistics for medians, the bootstrap over students for slopes.",
-    f"A table's verdict contradicts a bound where an interval of error {ALPHA_CONTRADICTED:.2%} excludes it, and is "
-    f"consistent where one of {ALPHA_SUPPORTED:.0%} leaves nothing else; else it is undecided. The claims have a "
-    "stricter level, which is stated with them.",
+    f"Intervals that are shown have level {1 - ALPHA_SHOWN:.0%} unless another is said: Clopper-Pearson for rates, the "
+    "crossings of their ends for samples, order statistics for medians (of fewer than six values their range, whose "
+    "level is lower), the bootstrap over students for slopes.",
+    f"A table's verdict contradicts a bound at a one-sided error of {ALPHA_CONTRADICTED / 2:g}; the ledger is at least "
+    "as strict, and says how much.",
+    "Predictions of slopes are followed by how far the prediction itself may be off (±).",
     "Bounds are certified numbers: rounded to the side that keeps them true.",
-    "The same stores make the same page, byte for byte, on the same versions.",
+    "The same stores and the same command make the same page, byte for byte, on the same versions.",
 )
 
 
@@ -83,7 +84,7 @@ def build(
     Raises:
         SimError: a file cannot be read or used.
     """
-    reports = [read_report(path) for path in probes]
+    reports = [read_report(path) for path in {path.resolve(): path for path in probes}.values()]
     with read(stores) as sources:
         studies = [*_studies(sources, reports), *_recorded(records)]
         probed = [report for study in studies for report in study.reports]
@@ -181,7 +182,8 @@ def _apart(table: Table, prefix: str) -> Table:
         )
         for row in table.rows
     )
-    return dataclasses.replace(table, anchor=f"{prefix}-{table.anchor}", rows=rows)
+    caption = table.caption.replace("Online:", "Recorded:")
+    return dataclasses.replace(table, anchor=f"{prefix}-{table.anchor}", caption=caption, rows=rows)
 
 
 def _figures(studies: Sequence[Study]) -> tuple[list[Shown], list[str]]:
@@ -193,7 +195,9 @@ def _figures(studies: Sequence[Study]) -> tuple[list[Shown], list[str]]:
             plot = f"{study.plot} --kind {kind}" if study.plot and kind != CORRELATIONS else ""
             kept = drawings[: min(A_KIND, MAX_FIGURES - len(shown))]
             for drawing in (one for one in kept if one.rows):
-                shown.append(Shown(picture(drawing, f"figure-{len(shown) + 1}"), study.cells, plot))
+                shown.append(
+                    Shown(picture(drawing, f"figure-{len(shown) + 1}"), study.anchor, study.title, plot)
+                )
             if len(kept) < len(drawings):
                 where = f"; {plot} draws them" if plot else ""
                 left = len(drawings) - len(kept) + kept[0].left_out if kept else len(drawings)
@@ -214,7 +218,7 @@ def _lead(sources: Sources, records: Sequence[Path], probes: Sequence[Path]) -> 
     if sources.stores:
         names = ", ".join(str(source.path) for source in sources.stores[:5])
         more = f" and {len(sources.stores) - 5} more" if len(sources.stores) > 5 else ""
-        parts.append(f"{replicates:,} students of {cells:,} cells from {names}{more}")
+        parts.append(f"{replicates:,} replicates of {cells:,} cells from {names}{more}")
     if records:
         parts.append(f"records from {', '.join(str(path) for path in records)}")
     if probes:
@@ -229,7 +233,7 @@ def _source_table(sources: Sources) -> Table:
     columns = (
         Column("store"),
         Column("cells", numeric=True),
-        Column("students", numeric=True),
+        Column("replicates", numeric=True),
         Column("missing", numeric=True, meaning="of those that runs asked for"),
     )
     rows = [

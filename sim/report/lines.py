@@ -8,7 +8,7 @@ from typing import Final, final
 
 from sim.claims.claim import Entry, Measured, Source
 from sim.numbers import si
-from sim.report.table import OPEN
+from sim.report.table import OPEN, RANKS
 
 SHOWN: Final = 2
 """Measurements beside a claim; the rest are folded away."""
@@ -37,7 +37,7 @@ class Line:
         anchor: its id on the page.
         id, title, statement, source, reliability, setting, reported, reason, ran: in words.
         place: the source in short.
-        verdict: `consistent`, `contradicted`, `undecided` or `open`.
+        verdict: `consistent`, `contradicted`, `undecided` or `open`; rank: what it is sorted by.
         measured: the numbers beside it.
         all_measured: those folded away; more_measured: how many more there are.
         cells: that all its numbers come from.
@@ -62,6 +62,11 @@ class Line:
     cells: tuple[str, ...]
     command: str
     without: str
+
+    @property
+    def rank(self) -> int:
+        """What it is sorted by."""
+        return RANKS[self.verdict]
 
 
 def lines(entries: Sequence[Entry]) -> tuple[Line, ...]:

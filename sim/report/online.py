@@ -44,7 +44,7 @@ _STUDENTS = (
     Column("seed", folds=True),
     Column("students", numeric=True, meaning="that did not diverge", folds=True),
     *(
-        Column(f"{threshold:.0%}", numeric=True, meaning="samples to this accuracy")
+        Column(f"samples to {100 * threshold:g} %", numeric=True, meaning="samples to this accuracy")
         for threshold in THRESHOLDS
     ),
     Column("final accuracy", numeric=True, meaning="held out, after the last step"),

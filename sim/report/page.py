@@ -30,10 +30,11 @@ ORDER = (Verdict.CONTRADICTED, Verdict.UNDECIDED, Verdict.CONSISTENT)
 @final
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A figure, the cells that it is of, and the command that draws it; empty for none."""
+    """A figure, the section that its cells are in, and the command that draws it; empty for none."""
 
     picture: Picture
-    cells: tuple[str, ...]
+    section: str
+    title: str
     command: str
 
 

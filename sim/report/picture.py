@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Final, TypeVar, final
 
 from matplotlib import rc_context
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 
 from sim.figures import Drawing, Panel, Row
@@ -42,7 +41,7 @@ RASTER_DPI: Final = 110
 T = TypeVar("T")
 
 _SVG = "http://www.w3.org/2000/svg"
-_XLINK = "http://www.w3.org/1999/xlink"
+_HREF = "{http://www.w3.org/1999/xlink}href"
 _NUMBER = re.compile(r"-?\d+\.\d{3,}")
 _FONTS = re.compile(r"('DejaVu Sans'|\"DejaVu Sans\").*?sans-serif")
 _REFERENCE = re.compile(r"url\(#([^)]*)\)")
@@ -129,14 +128,18 @@ def _renamed(root: ET.Element, prefix: str) -> None:
         for child in root.findall(f"{{{_SVG}}}{name}"):
             if name == "metadata" or child.find(f"{{{_SVG}}}style") is not None:
                 root.remove(child)
+    used = set(_REFERENCE.findall(" ".join(v for e in root.iter() for v in e.attrib.values())))
+    used |= {e.attrib[_HREF][1:] for e in root.iter() if e.attrib.get(_HREF, "").startswith("#")}
     for element in root.iter():
         for key, value in list(element.attrib.items()):
-            if key == "id":
+            if key == "id" and value not in used:
+                del element.attrib[key]
+            elif key == "id":
                 element.set(key, f"{prefix}-{value}")
-            elif key == f"{{{_XLINK}}}href" and value.startswith("#"):
+            elif key == _HREF and value.startswith("#"):
                 del element.attrib[key]
                 element.set("href", f"#{prefix}-{value[1:]}")
-            elif key == f"{{{_XLINK}}}href":
+            elif key == _HREF:
                 del element.attrib[key]
                 element.set("href", value)
             elif key in ("style", "clip-path"):
@@ -192,17 +195,17 @@ def _places(panel: Panel, rows: Sequence[Row]) -> Iterator[tuple[float, float, s
         if not (math.isfinite(x) and math.isfinite(y)):
             continue
         if box.x0 - 1 <= x <= box.x1 + 1 and box.y0 - 1 <= y <= box.y1 + 1:
-            yield x * scale, height - y * scale, _words(axes, row)
+            yield x * scale, height - y * scale, _words(panel, row)
 
 
-def _words(axes: Axes, row: Row) -> str:
+def _words(panel: Panel, row: Row) -> str:
     """For example `progressive: n = 50, samples for 90 % success: 96 [83, 112]`."""
-    across, up = (label.replace("\\$", "$") or name for label, name in
-                  ((axes.get_xlabel(), "x"), (axes.get_ylabel() or row.panel, "y")))  # fmt: skip
+    across, up = (name.replace("\\$", "$") for name in panel.words(row))
+    x = "hard labels" if across == "temperature" and row.x == 0 else f"{across} = {si(row.x)}"
     value = "-" if row.y is None else si(row.y)
     ends = "" if row.low is None or row.high is None else f" [{si(row.low)}, {si(row.high)}]"
     seeds = "" if row.used is None or row.seeds is None else f", {row.used} of {row.seeds}"
-    return f"{row.series}: {across} = {si(row.x)}, {up}: {value}{ends}{seeds}"
+    return f"{row.series}: {x}, {up}: {value}{ends}{seeds}"
 
 
 def _value(value: str | int | float | None) -> Value:

@@ -128,11 +128,17 @@ class Table:
         )
 
 
-_WEIGHTS = {Verdict.CONTRADICTED.value: 0, Verdict.UNDECIDED.value: 1}
+RANKS: Final = {
+    Verdict.CONTRADICTED.value: 0,
+    Verdict.UNDECIDED.value: 1,
+    Verdict.CONSISTENT.value: 2,
+    OPEN: 3,
+}
+"""The order of verdicts: what calls for attention first."""
 
 
 def _weight(row: Row) -> int:
-    return min((_WEIGHTS.get(value.verdict or "", 2) for value in row.values), default=2)
+    return min((RANKS.get(value.verdict or "", 2) for value in row.values), default=2)
 
 
 def text(value: str) -> Value:
@@ -174,4 +180,4 @@ def estimate(value: float | None, interval: Interval) -> Value:
 def verdict(value: Verdict | None, shown: str | None = None) -> Value:
     """A verdict; None is open. `shown`: other words for it."""
     name = OPEN if value is None else value.value
-    return Value(shown or name, name, verdict=name)
+    return Value(shown or name, float(RANKS[name]), verdict=name)

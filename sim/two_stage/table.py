@@ -210,10 +210,12 @@ def explain_cell(summary: TwoStageSummary) -> Iterator[str]:
     for bound in theory["bounds"]:
         to = "" if bound["loss"] is None else f" to loss {float(Fraction(bound['loss'])):g}"
         level = "on average" if bound["delta"] is None else f"with probability {1 - bound['delta']:g}"
-        samples = si(float(bound["samples"]))
+        every = (
+            f", and every number from {si(float(bound['persistent']))} on" if "persistent" in bound else ""
+        )
         yield (
-            f"{bound['kind']} bound {bound['name']} of the {bound['stage']}{to} {level}: {samples} samples. "
-            f"{bound['statement']}"
+            f"{bound['kind']} bound {bound['name']} of the {bound['stage']}{to} {level}: "
+            f"{si(float(bound['samples']))} samples{every}. {bound['statement']}"
         )
     yield from _measured_lines(summary)
     for name, judgement in summary.judgements:

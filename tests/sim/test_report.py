@@ -48,11 +48,19 @@ def test_the_page_says_what_the_store_says(tiny: Path, tmp_path: Path) -> None:
     page = words(out)
     with Store(tiny, write=False) as store:
         summary = summarise(store, store.cells())
+    text = out.read_text(encoding="utf-8")
+    heads = re.findall(
+        r"<th [^>]*>(.*?)</th>", re.search(r'id="first-step-cells">.*?</thead>', text, re.DOTALL)[0]
+    )
     for cell in summary.cells:
         assert cell.cell.id[:12] in page
-        assert crossing_text(cell.crossing(0.5)) in page
-        assert crossing_text(cell.crossing(cell.high)) in page
-        assert cell.judgement.verdict.value in page
+        row = re.search(rf'<tr id="cell-{cell.cell.id[:12]}">(.*?)</tr>', text, re.DOTALL)[1]
+        places = [html.unescape(re.sub(r"<[^>]*>", "", v)) for v in re.findall(r"<td[^>]*>(.*?)</td>", row)]
+        shown = dict(zip(heads, places, strict=True))
+        assert shown["samples for 50 % [95 %]"] == crossing_text(cell.crossing(0.5))
+        assert shown["for 1 − δ [95 %]"] == crossing_text(cell.crossing(cell.high))
+        assert shown["verdict"] == cell.judgement.verdict.value
+        assert shown["n"] == str(cell.cell.n)
     assert tiny.read_bytes() == before
 
 
@@ -74,7 +82,7 @@ def test_cells_of_several_stores_count_once(tiny: Path, tmp_path: Path) -> None:
     assert report(tiny, "--out", one).code == report(other, tiny, tiny, "--out", two).code == 0
     table = re.compile(r'<div class="table"[^>]* id="first-step-cells">.*?</table>', re.DOTALL)
     assert table.findall(one.read_text()) == table.findall(two.read_text())
-    assert "36 students of 6 cells" in words(two)
+    assert "36 replicates of 6 cells" in words(two)
 
 
 def test_stores_that_disagree_are_refused(tiny: Path, tmp_path: Path) -> None:
@@ -196,10 +204,11 @@ def test_what_stops_the_writing_leaves_the_old_page(
     assert report(tiny, "--out", out).code == 0
     before = tree(tmp_path)
 
-    def stopped(*_: Any, **__: Any) -> None:
+    def half(path: Path, content: str, **_: Any) -> None:
+        path.write_bytes(content[: len(content) // 2].encode())
         raise error
 
-    monkeypatch.setattr(Path, "write_text", stopped)
+    monkeypatch.setattr(Path, "write_text", half)
     assert report(tiny, "--out", out).code == code
     assert tree(tmp_path) == before
 
@@ -223,8 +232,17 @@ def test_the_verdicts_of_a_page_are_those_of_the_ledger(tiny: Path, tmp_path: Pa
     assert sum(page.counts.values()) == len(page.entries)
     out = tmp_path / "r.html"
     page.write(out)
-    shown = re.findall(r'<td role="cell" data-label="verdict"><span class="verdict (\w+)">', out.read_text())
+    shown = re.findall(
+        r'<td role="cell" data-label="verdict" data-key="\d"><span class="verdict (\w+)">', out.read_text()
+    )
     assert shown == [line.verdict for line in page.entries]
+    with Store(tiny, write=False) as store:
+        judged = ledger(
+            Evidence.of([summarise(store, store.cells(), {c.id: 6 for c in cells(tiny)})])
+        ).entries
+    expected = {(e.claim.id, e.setting): "open" if e.verdict is None else e.verdict.value for e in judged}
+    assert {(line.id, line.setting): line.verdict for line in page.entries} == expected
+    assert len(set(expected.values())) > 1
 
 
 def test_an_unfinished_store_is_shown_as_it_is(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@
   for (const table of document.querySelectorAll("table.sortable")) {
     const heads = [...table.tHead.rows[0].cells];
     heads.forEach((head, index) => {
+      if (head.hasAttribute("data-unsorted")) return;
       const button = document.createElement("button");
       button.type = "button";
       button.append(...head.childNodes);
@@ -31,19 +32,24 @@
     });
   }
 
+  // Filtering by what can be seen of a row; what is folded away does not count.
   for (const table of document.querySelectorAll("table.filtered")) {
     const label = document.createElement("label");
-    label.className = "filter";
     const input = document.createElement("input");
+    const found = document.createElement("span");
+    label.className = "filter";
+    found.className = "found";
+    found.setAttribute("aria-live", "polite");
     input.type = "search";
-    label.append("Rows that contain ", input);
+    label.append("Rows that contain ", input, " ", found);
     table.parentElement.before(label);
+    let texts = null;
     input.addEventListener("input", () => {
+      const rows = [...table.tBodies[0].rows];
+      texts ??= new Map(rows.map((row) => [row, row.innerText.toLowerCase()]));
       const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
-      for (const row of table.tBodies[0].rows) {
-        const text = row.textContent.toLowerCase();
-        row.hidden = !words.every((word) => text.includes(word));
-      }
+      for (const row of rows) row.hidden = !words.every((word) => texts.get(row).includes(word));
+      found.textContent = words.length ? `${rows.filter((row) => !row.hidden).length} of ${rows.length}` : "";
     });
   }
 
@@ -112,7 +118,10 @@
   // A link into what is folded away unfolds it; on paper nothing is.
   function unfold() {
     const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
-    for (let up = target; up; up = up.parentElement) if (up.tagName === "DETAILS") up.open = true;
+    for (let up = target; up; up = up.parentElement) {
+      if (up.tagName === "DETAILS") up.open = true;
+      up.hidden = false;
+    }
     target?.scrollIntoView();
   }
   addEventListener("hashchange", unfold);
