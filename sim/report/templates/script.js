@@ -115,7 +115,7 @@
     });
   }
 
-  // A link into what is folded away unfolds it; on paper nothing is.
+  // A link into what is folded away, or filtered out, shows it.
   function unfold() {
     const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
     for (let up = target; up; up = up.parentElement) {
@@ -126,7 +126,4 @@
   }
   addEventListener("hashchange", unfold);
   if (location.hash) unfold();
-  addEventListener("beforeprint", () => {
-    for (const folded of document.querySelectorAll("#claims details")) folded.open = true;
-  });
 })();
