@@ -5,8 +5,6 @@ import os
 from sim.errors import SimError
 
 MAX_THREADS = 256
-ATTEMPTS = 3
-"""A library that another thread loads between setting and reading has not been told yet."""
 
 
 def processors() -> int:
@@ -49,13 +47,9 @@ def set_threads(threads: int) -> None:
     import torch
     from threadpoolctl import threadpool_info, threadpool_limits
 
-    for _ in range(ATTEMPTS):
-        torch.set_num_threads(threads)
-        threadpool_limits(threads)
-        pools = {pool["filepath"]: pool["num_threads"] for pool in threadpool_info()}
-        all_used = {"torch": torch.get_num_threads(), **pools}
-        wrong = {n: u for n, u in all_used.items() if u > threads or (n == "torch" and u != threads)}
-        if not wrong:
-            return
-    name, used = next(iter(wrong.items()))
-    raise SimError(f"{name} uses {used} threads where {threads} were set: nothing is run with it")
+    torch.set_num_threads(threads)
+    threadpool_limits(threads)
+    pools = {pool["filepath"]: pool["num_threads"] for pool in threadpool_info()}
+    for name, used in {"torch": torch.get_num_threads(), **pools}.items():
+        if used > threads or (name == "torch" and used != threads):
+            raise SimError(f"{name} uses {used} threads where {threads} were set: nothing is run with it")

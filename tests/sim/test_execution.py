@@ -192,13 +192,6 @@ def test_a_library_that_does_not_obey_is_refused(name: str, monkeypatch: pytest.
         Inline(Means(1 if name == "torch" else 3), nothing)
 
 
-def test_a_library_that_is_loaded_meanwhile_is_told_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    looks = iter([[{"filepath": "/lib/late.so", "num_threads": 4}], []])
-    monkeypatch.setattr("threadpoolctl.threadpool_info", lambda: next(looks))
-    set_threads(1)
-    assert next(looks, None) is None
-
-
 def test_the_number_of_workers_is_checked_against_the_machine() -> None:
     available = len(os.sched_getaffinity(0))
     assert worker_count(None) == available
