@@ -45,8 +45,13 @@ def set_threads(threads: int) -> None:
         SimError: one of them does not.
     """
     import torch
-    from threadpoolctl import threadpool_info, threadpool_limits
+    from threadpoolctl import OpenBLASController, threadpool_info, threadpool_limits
 
+    # Newer versions let only that thread set OpenBLAS's which did so first, as long as it lives; here any thread may
+    # be told to run a unit, one at a time.
+    let_go = getattr(OpenBLASController, "clear_controlling_thread", None)
+    if let_go is not None:
+        let_go(force=True)
     torch.set_num_threads(threads)
     threadpool_limits(threads)
     pools = {pool["filepath"]: pool["num_threads"] for pool in threadpool_info()}

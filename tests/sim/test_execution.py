@@ -5,12 +5,14 @@ import inspect
 import multiprocessing
 import os
 import random
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
+from threadpoolctl import threadpool_info
 
 from sim.cell import Cell, FirstStepCell
 from sim.errors import SimError
@@ -168,6 +170,35 @@ def test_threads_are_set_verified_and_shared_among_units_that_are_fewer_than_wor
         (2, 2),
         (2, 2),
     ]
+
+
+def test_any_thread_may_set_threads_whichever_set_them_before() -> None:
+    told, done, seen = threading.Event(), threading.Event(), list[str]()
+
+    def first() -> None:
+        set_threads(2)
+        told.set()
+        done.wait(60)  # it lives on, as threads of a worker do
+
+    def second() -> None:
+        try:
+            set_threads(1)
+        except SimError as error:
+            seen.append(str(error))
+
+    before = threading.Thread(target=first)
+    before.start()
+    try:
+        assert told.wait(60)
+        after = threading.Thread(target=second)
+        after.start()
+        after.join()
+        assert seen == []
+        assert all(pool["num_threads"] == 1 for pool in threadpool_info() if pool["user_api"] == "blas")
+    finally:
+        done.set()
+        before.join()
+        set_threads(1)
 
 
 @pytest.mark.parametrize("name", ["torch", "another library"])
