@@ -72,6 +72,13 @@ class CellSummary:
         """The success probability 1 − δ of which the bounds speak."""
         return 1.0 - float(self.theory["delta"])
 
+    def best_bound(self, kind: Kind) -> tuple[str, float]:
+        """Name and samples of the best bound of a kind; no name and 0 or infinite samples without any."""
+        bounds = [(b["name"], number(b["samples"])) for b in self.theory["bounds"] if Kind(b["kind"]) is kind]
+        if kind is Kind.LOWER:
+            return max(bounds, key=lambda bound: bound[1], default=("", 0.0))
+        return min(bounds, key=lambda bound: bound[1], default=("", math.inf))
+
     def crossing(self, probability: float, alpha: float = ALPHA_SHOWN) -> Crossing | None:
         """Samples for a success probability, with interval; None without replicates."""
         return None if self.curve is None else self.curve.crossing(probability, alpha)

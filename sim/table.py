@@ -1,7 +1,6 @@
 """The final table of first steps, for people and as JSON."""
 
 import json
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +9,7 @@ from rich.table import Table
 
 from sim.numbers import crossing_text, interval_json, interval_text, si
 from sim.summary import CellSummary, GridSummary, GrowthSummary, number
-from theory.verdict import Verdict
+from theory.verdict import Kind, Verdict
 
 
 def print_summary(summary: GridSummary, console: Console) -> None:
@@ -53,8 +52,8 @@ def _cell_table(cells: list[CellSummary], k: int, highs: list[float]) -> Table:
             si(number(prediction["half"])),
             crossing_text(summary.crossing(summary.high)),
             si(number(prediction["high"])),
-            si(best_bound(summary, "lower")),
-            si(best_bound(summary, "upper")),
+            si(summary.best_bound(Kind.LOWER)[1]),
+            si(summary.best_bound(Kind.UPPER)[1]),
             _final(summary),
             summary.judgement.verdict.value,
         )
@@ -81,29 +80,31 @@ def _growth_table(growths: tuple[GrowthSummary, ...]) -> Table:
         table.add_row(
             str(growth.k),
             growth.schedule,
-            "B ~ slope · log n" if growth.logarithmic else "B ~ n^slope",
+            law_text(growth),
             f"{slope} {interval_text(growth.fit.bootstrap)}",
-            "-"
-            if growth.predicted is None
-            else f"{growth.predicted:.3g} ± {float(f'{growth.predicted_error:.1g}'):g}",
+            predicted_text(growth),
             growth.limit or "-",
             growth.judgement.verdict.value,
         )
     return table
 
 
+def law_text(growth: GrowthSummary) -> str:
+    """What is fitted to the samples B."""
+    return "B ~ slope · log n" if growth.logarithmic else "B ~ n^slope"
+
+
+def predicted_text(growth: GrowthSummary) -> str:
+    """The predicted slope, and how far the prediction may be off; `-` without one."""
+    if growth.predicted is None:
+        return "-"
+    return f"{growth.predicted:.3g} ± {float(f'{growth.predicted_error:.1g}'):g}"
+
+
 def _final(summary: CellSummary) -> str:
     if summary.final_rate is None:
         return "-"
     return f"{summary.final_rate[0]:.0%} at {si(summary.cell.samples)}"
-
-
-def best_bound(summary: CellSummary, kind: str) -> float:
-    """The largest lower bound, 0 without any, or the smallest upper one, infinite without any."""
-    values = [number(b["samples"]) for b in summary.theory["bounds"] if b["kind"] == kind]
-    if kind == "upper":
-        return min(values, default=math.inf)
-    return max(values, default=0.0)
 
 
 def explain_cell(summary: CellSummary) -> Iterator[str]:

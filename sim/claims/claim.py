@@ -39,10 +39,7 @@ class Reliability(enum.Enum):
     RECALLED = "recalled, not read"
     FIGURE = "read by eye off a published figure, ±0.01 in accuracy and one tick in steps"
     TEXT = "a sentence of the paper"
-    CODE = "the authors' published code"
     BLOG = "the authors' blog post"
-    REVIEWS = "the public reviews"
-    ABSTRACT = "an abstract only"
 
     @staticmethod
     def of(standing: Standing) -> "Reliability":

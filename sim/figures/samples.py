@@ -129,18 +129,10 @@ def legible(ticks: Sequence[int]) -> list[int]:
     return [*kept, *ticks[-1:]] if len(ticks) > 1 else kept
 
 
-def best_bound(cell: CellSummary, kind: Kind) -> tuple[str, float]:
-    """Name and samples of the best bound of a kind; no name and 0 or infinite samples without any."""
-    bounds = [(b["name"], number(b["samples"])) for b in cell.theory["bounds"] if Kind(b["kind"]) is kind]
-    if kind is Kind.LOWER:
-        return max(bounds, key=lambda bound: bound[1], default=("", 0.0))
-    return min(bounds, key=lambda bound: bound[1], default=("", math.inf))
-
-
 def _draw_bounds(axes: Axes, group: Sequence[CellSummary], colour: str, panel: str, label: str) -> Drawn:
     drawn = Drawn()
-    lower = {c.cell.n: best_bound(c, Kind.LOWER) for c in group}
-    upper = {c.cell.n: best_bound(c, Kind.UPPER) for c in group}
+    lower = {c.cell.n: c.best_bound(Kind.LOWER) for c in group}
+    upper = {c.cell.n: c.best_bound(Kind.UPPER) for c in group}
     names = [
         "/".join(dict.fromkeys(name for name, _ in side.values() if name)) or "no" for side in (upper, lower)
     ]

@@ -29,7 +29,6 @@ from sim.figures.base import (
     plain_text,
     say_empty,
 )
-from sim.figures.samples import best_bound
 from sim.figures.settings import settings, spread
 from sim.levels import ALPHA_SHOWN
 from sim.plan import predicted_success
@@ -293,7 +292,7 @@ def step_drawings(summary: GridSummary) -> Sequence[Drawing]:
 
 
 def _line(cell: CellSummary) -> Line:
-    lower, upper = (best_bound(cell, kind) for kind in (Kind.LOWER, Kind.UPPER))
+    lower, upper = (cell.best_bound(kind) for kind in (Kind.LOWER, Kind.UPPER))
     stated = cell.theory["prediction"]["half"] is not None
     predicted = predicted_success(cell.cell, int(cell.theory["replicates"])) if stated else None
     return Line(f"n = {cell.cell.n}", cell.curve, predicted, lower, upper)

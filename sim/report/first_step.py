@@ -16,9 +16,10 @@ from sim.report.table import (
     text,
     verdict,
 )
-from sim.summary import CellSummary, GridSummary, GrowthSummary, number
-from sim.table import best_bound
+from sim.summary import CellSummary, GridSummary, number
+from sim.table import law_text, predicted_text
 from theory.intervals import Interval
+from theory.verdict import Kind
 
 _CELLS = (
     Column("schedule", meaning="what supervises the step"),
@@ -92,8 +93,8 @@ def _cell(summary: CellSummary) -> Row:
             real(number(prediction["half"])),
             crossing(summary.crossing(summary.high)),
             real(number(prediction["high"])),
-            bound(best_bound(summary, "lower")),
-            bound(best_bound(summary, "upper")),
+            bound(summary.best_bound(Kind.LOWER)[1]),
+            bound(summary.best_bound(Kind.UPPER)[1]),
             _final(summary),
             verdict(summary.judgement.verdict),
         ),
@@ -126,18 +127,12 @@ def _growths(summary: GridSummary) -> Iterable[Row]:
             (
                 count(growth.k),
                 text(growth.schedule),
-                text("B ~ slope · log n" if growth.logarithmic else "B ~ n^slope"),
+                text(law_text(growth)),
                 estimate(growth.fit.slope, growth.fit.bootstrap),
-                real(growth.predicted, _predicted(growth)),
+                real(growth.predicted, predicted_text(growth)),
                 text(growth.limit or "-"),
                 text(", ".join(map(str, growth.fit.used)) or "-"),
                 verdict(growth.judgement.verdict),
             ),
             tuple(own),
         )
-
-
-def _predicted(growth: GrowthSummary) -> str | None:
-    if growth.predicted is None:
-        return None
-    return f"{growth.predicted:.3g} ± {float(f'{growth.predicted_error:.1g}'):g}"

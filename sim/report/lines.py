@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, final
 
@@ -140,8 +140,3 @@ def words(one: Measured) -> str:
 
 def _end(value: float) -> str:
     return si(float(f"{value:.4g}")) if math.isfinite(value) else si(value)
-
-
-def cells_of(entries: Iterable[Line]) -> set[str]:
-    """All cells that numbers of the ledger come from."""
-    return {cell for line in entries for cell in line.cells}
