@@ -10,7 +10,7 @@ from sim.online.report import Report
 from sim.online.summary import OnlineSummary, OnlineSummaryOfCell
 from sim.protocol.base import Summary
 from sim.summary import CellSummary, GridSummary, GrowthSummary
-from sim.two_stage.comparisons import Comparisons
+from sim.two_stage.comparisons import Comparisons, compared
 from sim.two_stage.summary import TwoStageGrid, TwoStageSummary
 
 Of = TypeVar("Of", CellSummary, TwoStageSummary, OnlineSummaryOfCell, Report)
@@ -75,7 +75,7 @@ class Evidence:
     @cached_property
     def totals(self) -> Comparisons:
         """Growths and ratios of the two-stage totals."""
-        return Comparisons(self.two_stage)
+        return compared(self.two_stage)
 
 
 def _once(values: Iterable[Of]) -> tuple[Of, ...]:

@@ -24,6 +24,7 @@ from sim.report.picture import picture
 from sim.report.sources import Command, Sources, commands_of, read
 from sim.report.table import Column, Row, Table, Value, count, text
 from sim.store import StoredCell
+from sim.study import Part
 from sim.summary import GridSummary
 from sim.two_stage.summary import TwoStageGrid
 from sim.versions import fingerprint, versions
@@ -56,7 +57,6 @@ class Study:
     Attributes:
         anchor, title, lead: of its section.
         summary: what they say.
-        cells: ids of those that commands make.
         plot: the command that draws them; empty without a store.
         reports: probes of teachers, drawn with them.
         commands: of cells that are in no store.
@@ -66,7 +66,6 @@ class Study:
     title: str
     lead: str
     summary: Summary
-    cells: tuple[str, ...]
     plot: str
     reports: tuple[Report, ...]
     commands: tuple[Command, ...] = ()
@@ -132,14 +131,20 @@ _LEADS: Final = {
 def _studies(sources: Sources, reports: Sequence[Report]) -> Iterable[Study]:
     """The protocols of the stores; probes stand with the online one, or alone."""
     for part in sources.parts:
-        title, lead = _LEADS[part.name]
-        cells = tuple(stored.cell.id for stored in part.cells)
-        plot = f"python -m sim.grid plot --protocol {part.name} --out {sources.store_of(cells[0])}"
-        yield Study(
-            part.name, title, lead, part.summary, cells, plot, tuple(reports) if part.name == ONLINE else ()
-        )
+        own = tuple(reports) if part.name == ONLINE else ()
+        yield Study(part.name, *_LEADS[part.name], part.summary, _plot(sources, part), own)
     if reports and not any(part.name == ONLINE for part in sources.parts):
-        yield Study(ONLINE, *_LEADS[ONLINE], OnlineSummary(()), (), "", tuple(reports))
+        yield Study(ONLINE, *_LEADS[ONLINE], OnlineSummary(()), "", tuple(reports))
+
+
+def _plot(sources: Sources, part: Part) -> str:
+    """The command that draws what a protocol's figures show, but for their kind."""
+    stores = sources.stores_of(stored.cell.id for stored in part.cells)
+    first, out = "", stores[0]
+    if len(stores) > 1:
+        out = "merged.sqlite"
+        first = f"python -m sim.grid merge {' '.join(stores)} --out {out} && "
+    return f"{first}python -m sim.grid plot --protocol {part.name} --out {out}"
 
 
 def _recorded(paths: Sequence[Path]) -> Iterable[Study]:
@@ -157,8 +162,7 @@ def _recorded(paths: Sequence[Path]) -> Iterable[Study]:
             Command(f"{line} --out again.sqlite", own, names)
             for line, own in zip(made.lines, made.makes, strict=True)
         )
-        ids = tuple(stored.cell.id for stored, _ in cells)
-        yield Study("records", "Recorded runs", lead, summary, ids, "", recorded.reports, again)
+        yield Study("records", "Recorded runs", lead, summary, "", recorded.reports, again)
 
 
 def _tables(study: Study) -> list[Table]:

@@ -3,7 +3,7 @@
 import contextlib
 import shlex
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -46,9 +46,12 @@ class Sources:
     stores: tuple[Source, ...]
     parts: tuple[Part, ...]
 
-    def store_of(self, cell: str) -> str:
-        """The path of a store that has the cell, as a shell takes it."""
-        return next((shlex.quote(str(s.path)) for s in self.stores if cell in s.cells), "STORE")
+    def stores_of(self, cells: Iterable[str]) -> list[str]:
+        """Paths of the stores that have some of the cells, in the order in which they were given, as a shell takes
+        them.
+        """
+        wanted = set(cells)
+        return [shlex.quote(str(store.path)) for store in self.stores if wanted & store.cells]
 
 
 @final
@@ -111,6 +114,6 @@ def commands_of(sources: Sources) -> tuple[list[Command], int]:
         made = commands([(stored, part.wanted[stored.cell.id]) for stored in part.cells])
         without += made.without
         for line, cells in zip(made.lines, made.makes, strict=True):
-            stores = sorted({sources.store_of(cell) for cell in cells})
+            stores = sources.stores_of(cells)
             found.append(Command(f"{line} --out {stores[0]}", cells, ", ".join(stores)))
     return found, without

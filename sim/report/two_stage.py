@@ -18,7 +18,7 @@ from sim.report.table import (
     text,
     verdict,
 )
-from sim.two_stage.comparisons import Comparisons
+from sim.two_stage.comparisons import Comparisons, compared
 from sim.two_stage.summary import TwoStageGrid, TwoStageSummary
 from sim.two_stage.table import ratio_text
 from theory.verdict import Kind
@@ -89,7 +89,7 @@ def tables(summary: TwoStageGrid) -> list[Table]:
     """Of first stages, totals, students with biases, growths and ratios: those that have rows."""
     cells = sorted(summary.cells, key=lambda c: c.cell.order)
     signed = [cell for cell in cells if cell.cell.student == "signed"]
-    compared = Comparisons(summary.cells)
+    together = compared(summary.cells)
     made = [
         Table.of(
             "two-stage-first", "Two stages: the first, which finds the support", _FIRST, map(_first, signed)
@@ -110,13 +110,13 @@ def tables(summary: TwoStageGrid) -> list[Table]:
             "two-stage-growths",
             "Two stages: growth with n of the total for 50 %, N ~ n^slope",
             _GROWTHS,
-            _growths(compared),
+            _growths(together),
         ),
         Table.of(
             "two-stage-ratios",
             "Two stages: how many times more samples, with the bounds",
             _RATIOS,
-            _ratios(compared),
+            _ratios(together),
         ),
     ]
     return [table for table in made if table.rows]

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import final
 
 from sim.levels import ALPHA_SHOWN
@@ -151,6 +151,12 @@ class Comparisons:
     def compared(self) -> list[tuple[list[TwoStageSummary], list[TwoStageSummary]]]:
         """The groups whose totals are divided."""
         return [(more, less) for more in self.groups for less in self.groups if _comparable(more[0], less[0])]
+
+
+@lru_cache(maxsize=1)
+def compared(cells: tuple[TwoStageSummary, ...]) -> Comparisons:
+    """The growths and ratios of some cells, which take long to compute: those last asked for are kept."""
+    return Comparisons(cells)
 
 
 def _growths(group: Sequence[TwoStageSummary]) -> Iterator[Growth]:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from sim.numbers import interval_json
-from sim.two_stage.comparisons import FACTORS, Comparison, Comparisons, Growth, Passing
+from sim.two_stage.comparisons import FACTORS, Comparison, Growth, Passing, compared
 from sim.two_stage.summary import QUANTITIES, TwoStageGrid, TwoStageSummary
 from theory.intervals import Crossing
 from theory.output import finite
@@ -11,13 +11,13 @@ from theory.output import finite
 
 def as_json(summary: TwoStageGrid) -> dict[str, Any]:
     """Everything of the tables."""
-    compared = Comparisons(summary.cells)
+    together = compared(summary.cells)
     return {
         "verdict": summary.verdict.value,
         "complete": summary.complete,
         "cells": [_cell(cell) for cell in summary.cells],
-        "growths": [_growth(growth) for growth in compared.growths],
-        "ratios": [_comparison(comparison) for comparison in compared.ratios],
+        "growths": [_growth(growth) for growth in together.growths],
+        "ratios": [_comparison(comparison) for comparison in together.ratios],
     }
 
 

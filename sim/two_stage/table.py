@@ -10,14 +10,14 @@ from rich.console import Console
 from rich.table import Table
 
 from sim.numbers import crossing_text, interval_text, si
-from sim.two_stage.comparisons import FACTORS, Comparison, Comparisons, Growth, Passing, Ratio
+from sim.two_stage.comparisons import FACTORS, Comparison, Growth, Passing, Ratio, compared
 from sim.two_stage.summary import TwoStageGrid, TwoStageSummary
 from theory.verdict import Kind, Verdict
 
 
 def print_summary(summary: TwoStageGrid, console: Console) -> None:
     """Print the tables of each k and ε, growths, ratios, what is undecided or contradicted, and the overall verdict."""
-    compared = Comparisons(summary.cells)
+    together = compared(summary.cells)
     for k in sorted({cell.cell.k for cell in summary.cells}):
         cells = [cell for cell in summary.cells if cell.cell.k == k]
         if any(cell.cell.student == "signed" for cell in cells):
@@ -27,11 +27,11 @@ def print_summary(summary: TwoStageGrid, console: Console) -> None:
             table = _total_table if student == "signed" else _biases_table
             for epsilon in sorted({e for cell in alike for e in cell.losses}, reverse=True):
                 console.print(table([cell for cell in alike if epsilon in cell.losses], k, epsilon))
-    if compared.growths:
-        console.print(_growth_table(compared.growths))
-    if compared.ratios:
-        console.print(_ratio_table(compared.ratios))
-        console.print(_passing_table(compared.ratios))
+    if together.growths:
+        console.print(_growth_table(together.growths))
+    if together.ratios:
+        console.print(_ratio_table(together.ratios))
+        console.print(_passing_table(together.ratios))
     for cell in summary.cells:
         if cell.judged and cell.judgement.verdict is not Verdict.CONSISTENT:
             text = f"{cell.judgement.verdict.value.upper()}: {cell.cell.label()}: {cell.judgement.reason}"

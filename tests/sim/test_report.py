@@ -83,6 +83,12 @@ def test_cells_of_several_stores_count_once(tiny: Path, tmp_path: Path) -> None:
     table = re.compile(r'<div class="table"[^>]* id="first-step-cells">.*?</table>', re.DOTALL)
     assert table.findall(one.read_text()) == table.findall(two.read_text())
     assert "36 replicates of 6 cells" in words(two)
+    # A figure shows the cells of all stores, and so must what draws it.
+    assert f"Drawn by python -m sim.grid plot --protocol first-step --out {tiny} --kind" in " ".join(
+        words(one).split()
+    )
+    merge = f"Drawn by python -m sim.grid merge {other} {tiny} --out merged.sqlite && python -m sim.grid plot"
+    assert merge in " ".join(words(two).split())
 
 
 def test_stores_that_disagree_are_refused(tiny: Path, tmp_path: Path) -> None:
