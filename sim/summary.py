@@ -28,6 +28,7 @@ from sim.online.report import Report
 from sim.protocol.base import Summary
 from sim.protocol.first_step import first_step_cell
 from sim.ranges import record_grid
+from sim.report.table import Table
 from sim.store import Store, StoredCell
 from theory.exponents import GrowthFit, fit_exponent, fit_logarithm, slope_weights
 from theory.intervals import Crossing, Interval, SuccessCurve
@@ -228,6 +229,10 @@ class GridSummary(JudgedSummary):
     """All cells and all growths of a store or a run."""
 
     kinds: ClassVar[tuple[str, ...]] = ("samples", "success", "heat")
+    title: ClassVar[str] = "First step"
+    lead: ClassVar[str] = (
+        "One large-batch first step of single neurons, each measurement beside the bounds that speak about it."
+    )
     cells: tuple[CellSummary, ...]
     growths: tuple[GrowthSummary, ...]
 
@@ -260,6 +265,12 @@ class GridSummary(JudgedSummary):
 
         for cell in self.cells:
             yield from explain_cell(cell)
+
+    def page_tables(self) -> list[Table]:
+        """The tables of a report."""
+        from sim.report.first_step import tables
+
+        return tables(self)
 
     def drawings(self, kind: str, report: Report | None = None) -> Sequence[Any]:
         """Samples to success against n; success against samples; samples over n and k. The report is not read."""

@@ -24,6 +24,7 @@ from sim.online.cell import OnlineCell, StudentCell, TeacherCell, online_cell, s
 from sim.online.report import Report
 from sim.online.window import transition_of
 from sim.protocol.base import Summary
+from sim.report.table import Table
 from sim.store import Store, StoredCell
 from sim.student_record import OK, samples_to_reach
 from sim.transition import Transition
@@ -177,6 +178,10 @@ class OnlineSummary(Summary):
     """All online cells of a store or a run."""
 
     kinds: ClassVar[tuple[str, ...]] = ("accuracy", "choice", "temperature", "widths", "heat", "correlations")
+    title: ClassVar[str] = "Online"
+    lead: ClassVar[str] = (
+        "Networks trained one batch a step, by the parity or by a teacher's checkpoints; no bound speaks of them."
+    )
     cells: tuple[OnlineSummaryOfCell, ...]
 
     @property
@@ -232,6 +237,12 @@ class OnlineSummary(Summary):
 
         for cell in self.cells:
             yield from explain_cell(cell)
+
+    def page_tables(self) -> list[Table]:
+        """The tables of a report."""
+        from sim.report.online import tables
+
+        return tables(self)
 
     def drawings(self, kind: str, report: Report | None = None) -> Sequence[Any]:
         """Accuracy against samples, of teachers and students; and what `sim.online.plots` draws."""

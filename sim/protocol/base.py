@@ -16,6 +16,7 @@ from rich.console import Console
 from sim.cell import Cell
 from sim.errors import SimError
 from sim.online.report import Report
+from sim.report.table import Table
 from sim.store import Store, StoredCell
 
 Progress = Callable[[float], None]
@@ -118,9 +119,13 @@ class Summary(ABC):
 
     Attributes:
         kinds: of its figures; the first is that which a run draws.
+        title: of the protocol, in a word or two.
+        lead: what it is, in a sentence.
     """
 
     kinds: ClassVar[tuple[str, ...]]
+    title: ClassVar[str]
+    lead: ClassVar[str]
 
     @property
     @abstractmethod
@@ -138,6 +143,10 @@ class Summary(ABC):
     @abstractmethod
     def explain(self) -> Iterator[str]:
         """All that there is to say about the cells, in lines; used for one cell."""
+
+    @abstractmethod
+    def page_tables(self) -> list[Table]:
+        """The tables of a report; those that have no rows may be left out."""
 
     @abstractmethod
     def drawings(self, kind: str, report: Report | None = None) -> Sequence[Any]:

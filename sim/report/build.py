@@ -17,7 +17,6 @@ from sim.online.plots import correlation_drawing
 from sim.online.report import Report, read_report
 from sim.online.summary import OnlineSummary
 from sim.protocol.base import Summary
-from sim.report import first_step, online, two_stage
 from sim.report.lines import lines
 from sim.report.page import Page, Section, Shown
 from sim.report.picture import picture
@@ -25,8 +24,6 @@ from sim.report.sources import Command, Sources, commands_of, read
 from sim.report.table import Column, Row, Table, Value, count, text
 from sim.store import StoredCell
 from sim.study import Part
-from sim.summary import GridSummary
-from sim.two_stage.summary import TwoStageGrid
 from sim.versions import fingerprint, versions
 
 MAX_FIGURES: Final = 40
@@ -35,7 +32,7 @@ MAX_FIGURES: Final = 40
 A_KIND: Final = 2
 """Figures of one kind and protocol that are shown."""
 
-ONLINE, CORRELATIONS = "online", "correlations"
+ONLINE, RECORDS, CORRELATIONS = "online", "records", "correlations"
 
 METHOD: Final = (
     f"Intervals that are shown have level {1 - ALPHA_SHOWN:.0%} unless another is said: Clopper-Pearson for rates, the "
@@ -112,29 +109,15 @@ def build(
         )
 
 
-_LEADS: Final = {
-    "first-step": (
-        "First step",
-        "One large-batch first step of single neurons, each measurement beside the bounds that speak about it.",
-    ),
-    "two-stage": (
-        "Two stages",
-        "A large-batch first step, then output weights trained online: samples in total to a loss.",
-    ),
-    ONLINE: (
-        "Online",
-        "Networks trained one batch a step, by the parity or by a teacher's checkpoints; no bound speaks of them.",
-    ),
-}
-
-
 def _studies(sources: Sources, reports: Sequence[Report]) -> Iterable[Study]:
     """The protocols of the stores; probes stand with the online one, or alone."""
     for part in sources.parts:
         own = tuple(reports) if part.name == ONLINE else ()
-        yield Study(part.name, *_LEADS[part.name], part.summary, _plot(sources, part), own)
+        summary = part.summary
+        yield Study(part.name, summary.title, summary.lead, summary, _plot(sources, part), own)
     if reports and not any(part.name == ONLINE for part in sources.parts):
-        yield Study(ONLINE, *_LEADS[ONLINE], OnlineSummary(()), "", tuple(reports))
+        none = OnlineSummary(())
+        yield Study(ONLINE, none.title, none.lead, none, "", tuple(reports))
 
 
 def _plot(sources: Sources, part: Part) -> str:
@@ -162,21 +145,13 @@ def _recorded(paths: Sequence[Path]) -> Iterable[Study]:
             Command(f"{line} --out again.sqlite", own, names)
             for line, own in zip(made.lines, made.makes, strict=True)
         )
-        yield Study("records", "Recorded runs", lead, summary, "", recorded.reports, again)
+        yield Study(RECORDS, "Recorded runs", lead, summary, "", recorded.reports, again)
 
 
 def _tables(study: Study) -> list[Table]:
-    match study.summary:
-        case GridSummary() as summary:
-            return first_step.tables(summary)
-        case TwoStageGrid() as summary:
-            return two_stage.tables(summary)
-        case OnlineSummary() as summary:
-            made = online.tables(summary)
-        case other:
-            raise TypeError(f"{type(other).__name__} has no tables")
+    made = study.summary.page_tables()
     # Cells that are recorded may be in a store, too: only there are they linked to.
-    return made if study.anchor == ONLINE else [_apart(table, study.anchor) for table in made]
+    return made if study.anchor != RECORDS else [_apart(table, study.anchor) for table in made]
 
 
 def _apart(table: Table, prefix: str) -> Table:

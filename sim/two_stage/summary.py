@@ -28,6 +28,7 @@ from rich.console import Console
 from sim.levels import ALPHA_CONTRADICTED, ALPHA_SHOWN, judge_bound, judge_rate
 from sim.online.report import Report
 from sim.protocol.base import Json
+from sim.report.table import Table
 from sim.store import Store, StoredCell
 from sim.summary import JudgedSummary, number
 from sim.two_stage.cell import TwoStageCell, two_stage_cell
@@ -253,6 +254,10 @@ class TwoStageGrid(JudgedSummary):
     """All cells of a store or a run."""
 
     kinds: ClassVar[tuple[str, ...]] = ("totals", "success", "heat")
+    title: ClassVar[str] = "Two stages"
+    lead: ClassVar[str] = (
+        "A large-batch first step, then output weights trained online: samples in total to a loss."
+    )
     cells: tuple[TwoStageSummary, ...]
 
     @property
@@ -283,6 +288,12 @@ class TwoStageGrid(JudgedSummary):
 
         for cell in self.cells:
             yield from explain_cell(cell)
+
+    def page_tables(self) -> list[Table]:
+        """The tables of a report."""
+        from sim.report.two_stage import tables
+
+        return tables(self)
 
     def drawings(self, kind: str, report: Report | None = None) -> Sequence[Any]:
         """Totals against n; success against totals; totals over n and k. The report is not read."""
