@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar, final
 
-from sim.errors import SimError
 from sim.online.report import Report
 from sim.online.summary import OnlineSummary, OnlineSummaryOfCell
 from sim.protocol.base import Summary
@@ -36,11 +35,7 @@ class Evidence:
 
     @staticmethod
     def of(summaries: Iterable[Summary], reports: Iterable[Report] = ()) -> "Evidence":
-        """The evidence of summaries, of any protocols, and of probes; of a cell that is there twice the first counts.
-
-        Raises:
-            SimError: a summary of a protocol whose claims are not known here.
-        """
+        """The evidence of summaries, of any protocols, and of probes; of a cell that is there twice the first counts."""
         first_step: list[CellSummary] = []
         growths: list[GrowthSummary] = []
         two_stage: list[TwoStageSummary] = []
@@ -55,9 +50,7 @@ class Evidence:
                 case OnlineSummary():
                     online += summary.cells
                 case _:
-                    raise SimError(
-                        f"no claims are known about {type(summary).__name__}: give other summaries"
-                    )
+                    continue  # no claim is about its protocol
         return Evidence(
             tuple(first_step), tuple(growths), tuple(two_stage), tuple(online), tuple(reports)
         ).joined(Evidence())
