@@ -35,7 +35,10 @@ class Evidence:
 
     @staticmethod
     def of(summaries: Iterable[Summary], reports: Iterable[Report] = ()) -> "Evidence":
-        """The evidence of summaries, of any protocols, and of probes; of a cell that is there twice the first counts."""
+        """The evidence of summaries, of any protocols, and of probes; of a cell that is there twice the first counts.
+
+        A protocol about which there are no claims adds nothing.
+        """
         first_step: list[CellSummary] = []
         growths: list[GrowthSummary] = []
         two_stage: list[TwoStageSummary] = []

@@ -104,8 +104,7 @@ def transition(allowed: Callable[[float, float], bool]) -> Callable[[TeacherSett
             yield shown(f"samples to {level:.0%}, median over seeds", middle and middle.value, ids)
         for seed, report in setting.reports.items():
             yield from _probed_course(seed, report)
-        final = lambda record: float(record["held_out"][-1])  # noqa: E731
-        yield median("accuracy at the end", setting.teachers, final)
+        yield median("accuracy at the end", setting.teachers, lambda record: float(record["held_out"][-1]))
 
     return compare
 
