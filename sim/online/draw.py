@@ -12,6 +12,7 @@ from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter, NullLocat
 
 from sim.errors import SimError
 from sim.figures.base import COLOURS, GREY, MARKERS, Drawn, Row, plain_text
+from sim.figures.settings import spread
 from sim.online.marks import (
     TEACHER,
     Series,
@@ -26,10 +27,12 @@ from sim.online.marks import (
     shade,
     style_of,
     styled,
-    thinned,
 )
 from sim.probes import Probes
 from sim.transition import Peak, Transition
+
+MAX_TICKS = 9
+"""Temperatures that have room below an axis."""
 
 
 def draw_accuracy(
@@ -206,7 +209,7 @@ def draw_temperature(axes: Axes, series: Sequence[Series], *, budget: float | No
         panel = "final accuracy" if budget is None else "samples to 90 %"
         rows.take(draw_points(axes, panel, item, x, style, budget=budget, named=item.x))
     axes.set_xscale("log")
-    ticks = ([hard] if any(x <= 0 for item in series for x in item.x) else []) + thinned(warm)
+    ticks = ([hard] if any(x <= 0 for item in series for x in item.x) else []) + spread(warm, MAX_TICKS)
     axes.set_xticks(ticks, ["hard" if x == hard else f"{x:g}" for x in ticks])
     axes.xaxis.set_minor_locator(NullLocator())
     if budget is None:

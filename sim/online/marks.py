@@ -147,11 +147,6 @@ def apart(places: Sequence[float], lines: int) -> list[float]:
     return [step * (line - (lines - 1) / 2) for line in range(lines)]
 
 
-def thinned(values: list[float]) -> list[float]:
-    """At most nine of the values, the first and last among them."""
-    return values if len(values) <= 9 else [values[round(i * (len(values) - 1) / 8)] for i in range(9)]
-
-
 def draw_points(
     axes: Axes,
     panel: str,

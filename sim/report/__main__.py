@@ -6,13 +6,11 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from sim.arguments import Parser
+from sim.arguments import DEFAULT_STORE, Parser
 from sim.errors import SimError
 from sim.files import refuse_outputs
 from theory.errors import TheoryError
 from theory.output import exit_code
-
-DEFAULT_STORE = Path("grid.sqlite")
 
 
 def build_parser() -> Parser:
@@ -62,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _report(arguments: list[str]) -> int:
     given = build_parser().parse_args(arguments)
-    stores = given.stores or ([] if given.probes or given.records else [DEFAULT_STORE])
+    stores = given.stores or ([] if given.probes or given.records else [Path(DEFAULT_STORE)])
     if given.out.suffix not in (".html", ".htm"):
         raise SimError(f"page {given.out} is not allowed: give a path that ends in .html")
     kept = {path: f"what the page is made of, {path}" for path in (*stores, *given.probes, *given.records)}

@@ -12,13 +12,14 @@ import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeVar, final
+from typing import Final, final
 
 from matplotlib import rc_context
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 
 from sim.figures import Drawing, Panel, Row
 from sim.figures.base import settle
+from sim.figures.settings import spread
 from sim.numbers import si
 from sim.report.table import Column, Table, Value
 from sim.report.table import Row as TableRow
@@ -37,8 +38,6 @@ DENSE: Final = 400
 """Of a figure with more rows lines and points are pixels: as vectors they would be a megabyte."""
 
 RASTER_DPI: Final = 110
-
-T = TypeVar("T")
 
 _SVG = "http://www.w3.org/2000/svg"
 _HREF = "{http://www.w3.org/1999/xlink}href"
@@ -171,15 +170,8 @@ def _hits(drawing: Drawing) -> list[tuple[float, float, str]]:
         for row in panel.rows:
             by_series.setdefault(row.series, []).append(row)
         for rows in by_series.values():
-            found += list(_places(panel, _thinned(rows, POINTS_A_SERIES)))
-    return _thinned(found, POINTS_A_FIGURE)
-
-
-def _thinned(items: Sequence[T], most: int) -> list[T]:
-    """At most so many, evenly spaced, the first and last among them."""
-    if len(items) <= most:
-        return list(items)
-    return [items[round(i * (len(items) - 1) / (most - 1))] for i in range(most)]
+            found += list(_places(panel, spread(rows, POINTS_A_SERIES)))
+    return spread(found, POINTS_A_FIGURE)
 
 
 def _places(panel: Panel, rows: Sequence[Row]) -> Iterator[tuple[float, float, str]]:

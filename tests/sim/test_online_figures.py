@@ -1,7 +1,6 @@
 """The figures of online training: the data in them, degenerate data, hostile labels."""
 
 import csv
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -12,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
@@ -37,8 +35,8 @@ from sim.online.summary import Median
 from sim.probe import READINGS, ProbeSpec
 from sim.probes import Group, Point, Probes, Reading
 from sim.transition import Crossing, Peak, Transition
+from tests.sim.figure_cases import INF, NAN, axes_of, draw, texts
 
-NAN, INF = math.nan, math.inf
 TRANSITION = Transition(
     (
         Crossing(0.55, 200, 150, 250, True),
@@ -52,26 +50,6 @@ HOSTILE = (
     "$", "$x", "a_$\\frac{$", "\\$", "_hidden", "__", "", "  ", "a\nb\t\x00\x1b[31m", "\ud800", "漢字 🙂", "x" * 5000,
     "%s {0} {", '"quoted", and; = 1+1', "$\\alpha$ and $\\beta$", "^_{}~&#",
 )  # fmt: skip
-
-
-def axes_of() -> Axes:
-    """Axes of a figure that can be drawn quickly."""
-    figure = Figure(dpi=40)
-    FigureCanvasAgg(figure)
-    return figure.add_subplot()
-
-
-def draw(axes: Axes) -> None:
-    """Draw what the axes are part of; warnings are errors."""
-    figure = axes.get_figure()
-    assert isinstance(figure, Figure)
-    figure.canvas.draw()
-
-
-def texts(axes: Axes) -> list[str]:
-    """Texts on the axes and in the legend."""
-    legend = axes.get_legend()
-    return [t.get_text() for t in [*axes.texts, *(legend.get_texts() if legend else [])]]
 
 
 def probes(correlation: tuple[float, ...], *, k: int = 2, error: float = 1e-3, groups: bool = True) -> Probes:
