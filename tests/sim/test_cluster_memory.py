@@ -107,14 +107,20 @@ def test_a_worker_that_is_killed_with_its_memory_full_is_taken_to_have_run_out_o
     assert module._share_of_memory({}) == module._share_of_memory({**said, "memory_limit": 0}) == 0
     unit = Unit((Part(a_cell(0, 1 << 42), (0,)),), 1e6)
     with Processes(tmp_path, 1) as cluster:
-        for share, memory, why in ((0.85, True, " ended, nearly out of memory"), (0.75, False, " ended")):
-            monkeypatch.setattr(module, "_share_of_memory", lambda worker, share=share: share)
+
+        def lost(share: float) -> tuple[str, list[object]]:
+            """The worker, and what is said when it is killed with that share of its memory in use."""
+            monkeypatch.setattr(module, "_share_of_memory", lambda worker: share)
+            found: list[object] = []
             with Cluster(cluster.address, tmp_path / "a", None, ignore, ignore) as executor:
                 (seat,) = seats(executor, 1)
                 executor.submit(unit, among=1)
-                until(lambda: bool(executor.wait()) or seat.memory == share, 60, "it was not looked at")  # noqa: B023
+                until(lambda: bool(executor.wait()) or seat.memory == share, 60, "it was not looked at")
                 os.kill(cluster.workers[0].pid, signal.SIGKILL)
-                found: list[object] = []
-                until(lambda: bool(found.extend(executor.wait()) or found), 60, "it was not missed")  # noqa: B023
-            assert found == [Lost(unit, f"worker {seat.address}{why}", seat.address, memory=memory)]
+                until(lambda: bool(found.extend(executor.wait()) or found), 60, "it was not missed")
             cluster.mend()
+            return seat.address, found
+
+        for share, memory, why in ((0.85, True, " ended, nearly out of memory"), (0.75, False, " ended")):
+            address, found = lost(share)
+            assert found == [Lost(unit, f"worker {address}{why}", address, memory=memory)]
