@@ -75,6 +75,11 @@ def judge_rate(failures: int, trials: int, delta: float, alpha: float = ALPHA_CO
     return Judgement(verdict, f"{failures} of {trials} fail, where at most {delta:g} may.", loose.alpha)
 
 
+def measured_at(curve: SuccessCurve, value: float, kind: Kind) -> bool:
+    """Whether anything was measured that could speak about a bound: an upper one may be beyond the horizon."""
+    return kind is not Kind.UPPER or value <= float(curve.grid[-1])
+
+
 def judge_bound(
     curve: SuccessCurve, probability: float, value: float, kind: Kind, alpha: float = ALPHA_CONTRADICTED
 ) -> Judgement | None:
@@ -90,9 +95,9 @@ def judge_bound(
     Returns:
         None where the bound is beyond the horizon: nothing was measured that could speak about it.
     """
+    if not measured_at(curve, value, kind):
+        return None
     if kind is Kind.UPPER:
-        if value > curve.grid[-1]:
-            return None
         value = float(min(B for B in curve.grid if value <= B))  # measured at records only
     refuting = judge(curve.crossing(probability, alpha).interval, value, kind)
     if refuting.verdict is Verdict.CONTRADICTED:

@@ -96,16 +96,13 @@ class CellSummary:
         """The measured samples for success 1 − δ, against every bound that speaks about them."""
         if self.curve is None:
             return Judgement(Verdict.UNDECIDED, "Nothing was measured.", 0.0)
-        judgements = [self.against(bound) for bound in self.theory["bounds"]]
+        judgements = [
+            judge_bound(self.curve, self.high, number(bound["samples"]), Kind(bound["kind"]))
+            for bound in self.theory["bounds"]
+        ]
         if self.has_plateau:
             judgements.append(self.against_plateau())
         return combine([j for j in judgements if j is not None])
-
-    def against(self, bound: dict[str, Any], alpha: float = ALPHA_CONTRADICTED) -> Judgement | None:
-        """The measured samples for success 1 − δ against a bound of the stored theory, see `judge_bound`."""
-        if self.curve is None:
-            return None
-        return judge_bound(self.curve, self.high, number(bound["samples"]), Kind(bound["kind"]), alpha)
 
     @property
     def has_plateau(self) -> bool:

@@ -12,7 +12,7 @@ from functools import lru_cache, partial
 from sim.claims.claim import Comparison, Measured, certain
 from sim.claims.evidence import Evidence
 from sim.claims.words import LEVEL, reached
-from sim.levels import ALPHA_SHOWN, judge_bound, judge_rate, one_sided
+from sim.levels import ALPHA_SHOWN, judge_rate, measured_at, one_sided
 from sim.protocol.base import Json
 from sim.schedule import CrossEntropy, OneShot, Progressive
 from sim.summary import number
@@ -34,10 +34,10 @@ def by_name(evidence: Evidence, name: str) -> Iterator[Comparison]:
     """Wherever stored theory has a bound of this name: first steps, and stages and totals of two-stage students."""
     for summary in evidence.first_step:
         for bound in summary.theory["bounds"]:
-            if bound["name"] != name or summary.curve is None or summary.against(bound) is None:
+            value, kind = number(bound["samples"]), Kind(bound["kind"])
+            if bound["name"] != name or summary.curve is None or not measured_at(summary.curve, value, kind):
                 continue
             what = f"samples for success {summary.high:g}, {summary.cell.label()}, {_against(bound)}"
-            value, kind = number(bound["samples"]), Kind(bound["kind"])
             yield reached(what, summary.curve, summary.high, value, kind, summary.cell)
     for students in evidence.two_stage:
         for bound in students.theory["bounds"]:
@@ -64,7 +64,7 @@ def _of_stage(students: TwoStageSummary, bound: Json) -> Iterator[Comparison]:
             case _:  # an error is reached no later than the loss
                 curve, aim = students.total_curve(epsilon, "error"), f"error {float(epsilon):g}, in total"
         probability = students.probabilities[stage]
-        if curve is None or judge_bound(curve, probability, value, kind) is None:
+        if curve is None or not measured_at(curve, value, kind):
             continue
         what = f"samples for {probability:g} to have {aim}, {students.cell.label()}, {_against(bound)}"
         yield reached(what, curve, probability, value, kind, students.cell)
